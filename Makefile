@@ -1,0 +1,86 @@
+# SPDX-License-Identifier: MIT
+# labctl. `make` builds build/release/labctl; `make help` lists the targets.
+
+FLAVOUR ?= release
+B := build/$(FLAVOUR)
+PREFIX ?= /usr/local
+CFLAGS ?= -O2 -g
+PYTHON ?= /usr/bin/python3
+VERSION := $(shell cat VERSION)
+
+PKGS := libcurl jansson libnl-route-3.0 libmnl libnftables libcap
+PKG_CFLAGS := $(shell pkg-config --cflags $(PKGS) 2>/dev/null | sed 's/-I/-isystem /g')
+PKG_LIBS := $(shell pkg-config --libs $(PKGS) 2>/dev/null)
+
+WARN := -Wall -Wextra -Wshadow -Wformat=2 -Wwrite-strings -Wstrict-prototypes \
+	-Wmissing-prototypes -Wvla -Wundef -Wcast-qual -Wnull-dereference \
+	-Wimplicit-fallthrough=5 -Wjump-misses-init
+WARN_CLANG := $(filter-out -Wimplicit-fallthrough=5 -Wjump-misses-init,$(WARN)) -Wimplicit-fallthrough
+# What every object needs stands apart from CFLAGS: `make CFLAGS=...` must not drop it.
+IS_CLANG := $(findstring clang,$(shell $(CC) --version 2>/dev/null))
+LAB_CFLAGS = -std=gnu17 -D_GNU_SOURCE -Ilabctl $(PKG_CFLAGS) $(if $(IS_CLANG),$(WARN_CLANG),$(WARN)) \
+	-fstack-protector-strong $(FLAVOUR_CFLAGS) $(if $(WERROR),-Werror)
+ifeq ($(FLAVOUR),asan)
+FLAVOUR_CFLAGS := -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer -O1
+FLAVOUR_LDFLAGS := -fsanitize=address,undefined
+else ifeq ($(FLAVOUR),cov)
+FLAVOUR_CFLAGS := --coverage -O0
+FLAVOUR_LDFLAGS := --coverage
+else
+FLAVOUR_CFLAGS := -D_FORTIFY_SOURCE=2
+endif
+
+# Only labctl/main.c stays out of the library, which tests and fuzzers link too.
+SRCS := $(filter-out labctl/main.c,$(wildcard labctl/*/*.c))
+OBJS := $(SRCS:labctl/%.c=$B/%.o)
+UNIT := $(patsubst tests/unit/%.c,$B/unit/%,$(wildcard tests/unit/test_*.c))
+V ?= 0
+Q := $(if $(filter 1,$V),,@)
+say = $(if $(filter 1,$V),,@printf '  %-6s %s\n' $(1) $(2))
+
+all: $B/labctl
+
+help:
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 16
+
+# A changed flag rebuilds everything.
+$B/flags: FORCE
+	@mkdir -p $B
+	@echo '$(CC) $(LAB_CFLAGS) $(CFLAGS) $(LDFLAGS)' | cmp -s - $@ || \
+		echo '$(CC) $(LAB_CFLAGS) $(CFLAGS) $(LDFLAGS)' > $@
+$B/version.h: FORCE
+	@mkdir -p $B
+	@printf '#define LABCTL_VERSION "%s"\n#define LABCTL_PREFIX "%s"\n' '$(VERSION)' '$(PREFIX)' | cmp -s - $@ || \
+		printf '#define LABCTL_VERSION "%s"\n#define LABCTL_PREFIX "%s"\n' '$(VERSION)' '$(PREFIX)' > $@
+
+# curl's option type checks speak only when its header does not count as a system header.
+$B/docker/http.o: LAB_CFLAGS += -O1 -Wsystem-headers -Werror=attribute-warning
+
+$B/%.o: labctl/%.c $B/flags $B/version.h
+	$(call say,CC,$<)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(LAB_CFLAGS) $(CFLAGS) -I$B -MMD -MP -c -o $@ $<
+
+$B/liblabctl.a: $(OBJS)
+	$(call say,AR,$@)
+	@rm -f $@
+	$(Q)$(AR) rcs $@ $^
+
+$B/labctl: $B/main.o $B/liblabctl.a
+	$(call say,LD,$@)
+	$(Q)$(CC) $(CFLAGS) $(FLAVOUR_LDFLAGS) $(LDFLAGS) -o $@ $^ $(PKG_LIBS)
+
+$B/unit/%: tests/unit/%.c $B/liblabctl.a $B/flags
+	$(call say,CC,$<)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(LAB_CFLAGS) $(CFLAGS) -I$B -Itests/unit -MMD -MP -o $@ $< $B/liblabctl.a $(FLAVOUR_LDFLAGS) $(PKG_LIBS) -lcmocka
+
+unit: $(UNIT)
+
+clean: ## remove what was built
+	rm -rf build
+
+FORCE:
+.PHONY: all help unit clean FORCE
+.DELETE_ON_ERROR:
+-include $(OBJS:.o=.d) $B/main.d $(UNIT:=.d)

@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: MIT */
+/* log.c - diagnostics and the interrupt flag. */
+#include "base/log.h"
+
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/banned.h"
+
+static enum log_level level = LOG_NORMAL;
+static volatile sig_atomic_t interrupted;
+static bool held;
+
+void log_set_level(enum log_level l)
+{
+	level = l;
+}
+
+enum log_level log_get_level(void)
+{
+	return level;
+}
+
+static void emit(const char *prefix, const char *fmt, va_list ap)
+{
+	char line[1024];
+
+	vsnprintf(line, sizeof(line), fmt, ap);
+	fprintf(stderr, "labctl: %s%s\n", prefix, line);
+}
+
+void log_warn(const char *fmt, ...)
+{
+	va_list ap;
+
+	if (level < LOG_NORMAL)
+		return;
+	va_start(ap, fmt);
+	emit("warning: ", fmt, ap);
+	va_end(ap);
+}
+
+void log_debug(const char *fmt, ...)
+{
+	va_list ap;
+
+	if (level < LOG_DEBUG)
+		return;
+	va_start(ap, fmt);
+	emit("", fmt, ap);
+	va_end(ap);
+}
+
+static void on_signal(int sig)
+{
+	interrupted = sig;
+}
+
+void interrupt_install(void)
+{
+	static const int sigs[] = { SIGINT, SIGTERM, SIGHUP };
+	struct sigaction sa = { .sa_handler = on_signal };
+
+	sigemptyset(&sa.sa_mask);
+	for (size_t i = 0; i < sizeof(sigs) / sizeof(sigs[0]); i++) {
+		struct sigaction old;
+
+		/* nohup's choice stands */
+		if (sigaction(sigs[i], NULL, &old) == 0 && old.sa_handler == SIG_IGN)
+			continue;
+		sigaction(sigs[i], &sa, NULL);
+	}
+}
+
+bool interrupt_seen(void)
+{
+	return interrupted && !held;
+}
+
+void interrupt_hold(bool hold)
+{
+	held = hold;
+}
+
+int err_if_interrupted(struct err *err)
+{
+	if (!interrupt_seen())
+		return 0;
+	return err_set(err, ERR_INTERRUPTED, 0, "interrupted by SIG%s", sigabbrev_np(interrupted));
+}

@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * log.h - diagnostics on stderr. The level and the interrupt flag are the program's only
+ * mutable globals.
+ */
+#ifndef LABCTL_BASE_LOG_H
+#define LABCTL_BASE_LOG_H
+
+#include <stdbool.h>
+
+#include "base/err.h"
+
+enum log_level {
+	LOG_QUIET,  /* -q: errors only */
+	LOG_NORMAL, /* warnings; progress when stderr is a terminal */
+	LOG_DEBUG,  /* -v: every step and every engine call */
+};
+
+void log_set_level(enum log_level level);
+enum log_level log_get_level(void);
+void log_warn(const char *fmt, ...) PRINTF_LIKE(1, 2);
+void log_debug(const char *fmt, ...) PRINTF_LIKE(1, 2);
+
+/* SIGINT, SIGTERM and SIGHUP set a flag (no SA_RESTART: blocking calls return EINTR). Long
+ * work asks err_if_interrupted() between steps and unwinds. */
+void interrupt_install(void);
+bool interrupt_seen(void);
+/* After the first signal the roll-back must not stop at the flag: pause it, resume it.
+ * Signals that come while it is paused are noted and do nothing. */
+void interrupt_hold(bool hold);
+int err_if_interrupted(struct err *err) MUST_CHECK;
+
+#endif

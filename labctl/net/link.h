@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * link.h - links, their addresses and routes, in the namespace of a struct nl.
+ *
+ * Interfaces are named in calls that make them and numbered (ifindex) afterwards. `group` is
+ * labctl's mark of ownership, on a link from its birth.
+ */
+#ifndef LABCTL_NET_LINK_H
+#define LABCTL_NET_LINK_H
+
+#include <net/if.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/ipaddr.h"
+#include "net/nl.h"
+
+struct link_end {
+	char name[IFNAMSIZ];
+	struct macaddr mac;
+	int netns_fd; /* where this end is born; -1: the namespace of nl */
+};
+
+struct link_veth {
+	struct link_end end; /* netns_fd is ignored: always the namespace of nl */
+	struct link_end peer;
+	unsigned mtu;	 /* both ends */
+	uint32_t group;	 /* both ends */
+	unsigned master; /* ifindex of a bridge for `end`; 0: none */
+};
+
+/* One RTM_NEWLINK; both ends are down afterwards. Name taken: ERR_CONFLICT. */
+int link_add_veth(struct nl *nl, const struct link_veth *spec, struct err *err) MUST_CHECK;
+/* No STP, no multicast snooping, IPv6 off is the caller's (sysctl of the namespace). Up. */
+int link_add_bridge(struct nl *nl, const char *name, uint32_t group, unsigned mtu,
+		    uint16_t group_fwd_mask, unsigned *ret_ifindex, struct err *err) MUST_CHECK;
+int link_set_up(struct nl *nl, unsigned ifindex, bool up, struct err *err) MUST_CHECK;
+/* Alias and one alternative name, for people and for other tools. */
+int link_set_label(struct nl *nl, unsigned ifindex, const char *altname, const char *alias,
+		   struct err *err) MUST_CHECK;
+/* Not there: success. */
+int link_delete(struct nl *nl, unsigned ifindex, struct err *err) MUST_CHECK;
+/* All links of this group at once; none: success. */
+int link_delete_group(struct nl *nl, uint32_t group, struct err *err) MUST_CHECK;
+
+struct link_info {
+	unsigned ifindex;
+	char name[IFNAMSIZ];
+	char kind[16];	   /* "veth", "bridge", "" */
+	char alias[128];   /* cut when longer */
+	char altname[128]; /* the first one, or "" */
+	struct macaddr mac;
+	unsigned mtu;
+	uint32_t group;
+	unsigned flags;	 /* IFF_UP ... */
+	bool carrier;	 /* operstate up, or unknown with IFF_LOWER_UP */
+	unsigned master; /* ifindex or 0 */
+	bool xdp;	 /* a program is attached */
+};
+
+/* By name; ERR_NOT_FOUND when there is none. */
+int link_get(struct nl *nl, const char *name, struct link_info *ret, struct err *err) MUST_CHECK;
+/* All links; *ret is a heap array. */
+int link_list(struct nl *nl, struct link_info **ret, size_t *ret_n, struct err *err) MUST_CHECK;
+
+struct addr_info {
+	unsigned ifindex;
+	struct ipnet net;
+};
+
+/* noprefixroute: the kernel adds no route for the subnet; broadcast is never set. */
+int addr_add(struct nl *nl, unsigned ifindex, const struct ipnet *net, bool noprefixroute,
+	     struct err *err) MUST_CHECK;
+int addr_list(struct nl *nl, struct addr_info **ret, size_t *ret_n, struct err *err) MUST_CHECK;
+
+struct route_spec {
+	struct ipnet to;
+	struct ipaddr via; /* family 0: on-link */
+	unsigned ifindex;  /* 0: found by via */
+};
+
+int route_add(struct nl *nl, const struct route_spec *spec, struct err *err) MUST_CHECK;
+/* Removes the `local` route that an address brought with it, so that the host's own way to that
+ * address stays what it was. Not there: success. */
+int route_delete_local(struct nl *nl, unsigned ifindex, const struct ipaddr *addr,
+		       struct err *err) MUST_CHECK;
+/* Is there a `local` route for this address on this interface? */
+int route_has_local(struct nl *nl, unsigned ifindex, const struct ipaddr *addr, bool *ret,
+		    struct err *err) MUST_CHECK;
+
+struct route_info {
+	struct ipnet to;
+	struct ipaddr via; /* family 0: none */
+	unsigned ifindex;
+	uint32_t table;
+	uint8_t type; /* RTN_UNICAST ... */
+};
+/* All routes of all tables, of one family (AF_INET, AF_INET6). */
+int route_list(struct nl *nl, int family, struct route_info **ret, size_t *ret_n,
+	       struct err *err) MUST_CHECK;
+
+#endif

@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: MIT */
+/* shape.h - what a wire does to frames: rate by tbf, delay, jitter and loss by netem. */
+#ifndef LABCTL_NET_SHAPE_H
+#define LABCTL_NET_SHAPE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "net/nl.h"
+
+struct shape_spec {
+	uint64_t rate_bps; /* bits per second; 0: unlimited */
+	uint32_t delay_us;
+	uint32_t jitter_us;
+	uint32_t loss_ppm; /* parts per million */
+};
+
+/* Sets the root qdisc (and its child) of an interface, on egress. A kernel without netem:
+ * ERR_ENV with a hint that names the module. */
+int shape_set(struct nl *nl, unsigned ifindex, unsigned mtu, const struct shape_spec *spec,
+	      struct err *err) MUST_CHECK;
+/* Does this kernel have netem? Tried on a veth pair of a namespace of its own. Needs root. */
+bool shape_has_netem(void);
+
+#endif
