@@ -54,7 +54,8 @@ $B/version.h: FORCE
 		printf '#define LABCTL_VERSION "%s"\n#define LABCTL_PREFIX "%s"\n' '$(VERSION)' '$(PREFIX)' > $@
 
 # curl's option type checks speak only when its header does not count as a system header.
-$B/docker/http.o: LAB_CFLAGS += -O1 -Wsystem-headers -Werror=attribute-warning
+$B/docker/http.o: LAB_CFLAGS += $(if $(IS_CLANG),,-O1 -Wsystem-headers -Werror=attribute-warning \
+	-Wno-format-nonliteral)
 
 $B/%.o: labctl/%.c $B/flags $B/version.h
 	$(call say,CC,$<)

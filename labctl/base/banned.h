@@ -8,7 +8,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* macros in some libcs */
 #undef alloca
+#undef sprintf
+#undef vsprintf
 #pragma GCC poison strcpy strcat sprintf vsprintf strncpy strncat strtok atoi atol atoll gets alloca
 
 #endif
