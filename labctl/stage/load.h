@@ -29,6 +29,9 @@ static inline void auto_stage_problems_(struct stage_problems *p)
 }
 #define auto_stage_problems auto_cleanup(stage_problems) struct stage_problems
 
+/* "stages/x/stage.json:7: clients.client1.gateway: '1.1.1.9' is ..."; without the hint. */
+void stage_problem_format(const char *file, const struct stage_problem *p, struct str *out);
+
 /* Reads the stage in directory `dir`. Fails with ERR_NOT_FOUND (no such directory),
  * ERR_STAGE (neither stage.json nor up.sh/down.sh; or problems: all of them are in *problems,
  * in file order, the message counts them and quotes the first). problems may be NULL. */

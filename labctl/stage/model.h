@@ -21,12 +21,15 @@
 #include "base/ipaddr.h"
 #include "base/str.h"
 
-#define STAGE_NAME_MAX	   32 /* also clients: a host name label */
-#define STAGE_CLIENTS_MAX  512
-#define STAGE_NETWORKS_MAX 256
-#define STAGE_MTU_MIN	   68 /* RFC 791: every module must forward 68 octets */
-#define STAGE_MTU_MAX	   65535
-#define STAGE_MTU_DEFAULT  1500
+#define STAGE_NAME_MAX	     32 /* also clients: a host name label */
+#define STAGE_CLIENTS_MAX    512
+#define STAGE_NETWORKS_MAX   256
+#define STAGE_INTERFACES_MAX 64	  /* of one client */
+#define STAGE_ENDS_MAX	     1023 /* of one network: the ports of a kernel bridge */
+#define STAGE_LIST_MAX	     256  /* entries of any other list of a client; checks */
+#define STAGE_MTU_MIN	     68	  /* RFC 791: every module must forward 68 octets */
+#define STAGE_MTU_MAX	     65535
+#define STAGE_MTU_DEFAULT    1500
 
 /* What the wire does to frames; 0 everywhere: nothing. Applied at both ends, on egress. */
 struct stage_impair {
@@ -69,7 +72,7 @@ struct stage_interface {
 };
 
 struct stage_route {
-	struct ipnet to;    /* "default" is 0.0.0.0/0 */
+	struct ipnet to;    /* "default" is 0.0.0.0/0, or ::/0 when via is IPv6 */
 	struct ipaddr via;  /* family 0: on-link through dev */
 	char dev[IFNAMSIZ]; /* empty: found by via */
 };
@@ -104,9 +107,9 @@ struct stage_client {
 };
 
 struct stage_check {
-	char *use; /* catalogue id */
-	unsigned points;
-	json_t *args; /* the whole object, for the grader */
+	char *use;	 /* catalogue id */
+	unsigned points; /* 1 when not said */
+	json_t *args;	 /* the whole object, for the grader */
 };
 
 enum stage_kind {
@@ -131,7 +134,7 @@ void stage_free(struct stage *s);
 DEFINE_AUTO(stage, struct stage *, stage_free, NULL)
 #define auto_stage auto_cleanup(stage) struct stage *
 
-/* How many interfaces hang on a network, the seat's included. */
+/* How many interfaces hang on a network, the seat's included (it is there with a router). */
 size_t stage_network_ends(const struct stage *s, size_t network);
 const struct stage_client *stage_find_client(const struct stage *s, const char *name);
 
