@@ -30,18 +30,21 @@ struct link_veth {
 	unsigned master; /* ifindex of a bridge for `end`; 0: none */
 };
 
-/* One RTM_NEWLINK; both ends are down afterwards. Name taken: ERR_CONFLICT. */
+/* One RTM_NEWLINK; both ends are down afterwards. Name taken: ERR_CONFLICT, and the message names
+ * the interface. An all-zero mac or mtu 0 leaves the choice to the kernel. */
 int link_add_veth(struct nl *nl, const struct link_veth *spec, struct err *err) MUST_CHECK;
 /* No STP, no multicast snooping, IPv6 off is the caller's (sysctl of the namespace). Up. */
 int link_add_bridge(struct nl *nl, const char *name, uint32_t group, unsigned mtu,
 		    uint16_t group_fwd_mask, unsigned *ret_ifindex, struct err *err) MUST_CHECK;
 int link_set_up(struct nl *nl, unsigned ifindex, bool up, struct err *err) MUST_CHECK;
-/* Alias and one alternative name, for people and for other tools. */
+/* Alias and one alternative name, for people and for other tools; NULL: none. An alternative name
+ * is unique in its namespace (ERR_CONFLICT). */
 int link_set_label(struct nl *nl, unsigned ifindex, const char *altname, const char *alias,
 		   struct err *err) MUST_CHECK;
 /* Not there: success. */
 int link_delete(struct nl *nl, unsigned ifindex, struct err *err) MUST_CHECK;
-/* All links of this group at once; none: success. */
+/* All links of this group in this namespace at once, and with a veth its peer, wherever that is;
+ * none: success. Group 0 is refused. */
 int link_delete_group(struct nl *nl, uint32_t group, struct err *err) MUST_CHECK;
 
 struct link_info {
@@ -59,7 +62,8 @@ struct link_info {
 	bool xdp;	 /* a program is attached */
 };
 
-/* By name; ERR_NOT_FOUND when there is none. */
+/* By name; ERR_NOT_FOUND when there is none. An alternative name that is no longer than a name
+ * finds its link too: ret->name tells. */
 int link_get(struct nl *nl, const char *name, struct link_info *ret, struct err *err) MUST_CHECK;
 /* All links; *ret is a heap array. */
 int link_list(struct nl *nl, struct link_info **ret, size_t *ret_n, struct err *err) MUST_CHECK;
@@ -69,7 +73,8 @@ struct addr_info {
 	struct ipnet net;
 };
 
-/* noprefixroute: the kernel adds no route for the subnet; broadcast is never set. */
+/* noprefixroute: the kernel adds no route for the subnet. The broadcast address is never set, and
+ * IPv6 addresses are usable at once (no duplicate address detection). */
 int addr_add(struct nl *nl, unsigned ifindex, const struct ipnet *net, bool noprefixroute,
 	     struct err *err) MUST_CHECK;
 int addr_list(struct nl *nl, struct addr_info **ret, size_t *ret_n, struct err *err) MUST_CHECK;
@@ -81,8 +86,9 @@ struct route_spec {
 };
 
 int route_add(struct nl *nl, const struct route_spec *spec, struct err *err) MUST_CHECK;
-/* Removes the `local` route that an address brought with it, so that the host's own way to that
- * address stays what it was. Not there: success. */
+/* Removes what an address brought into the `local` table (its own route and, for IPv4, the one
+ * for the broadcast address of its subnet), so that the host's own way there stays what it was.
+ * A link that comes up gets them again: call it afterwards. Not there: success. */
 int route_delete_local(struct nl *nl, unsigned ifindex, const struct ipaddr *addr,
 		       struct err *err) MUST_CHECK;
 /* Is there a `local` route for this address on this interface? */
@@ -96,7 +102,7 @@ struct route_info {
 	uint32_t table;
 	uint8_t type; /* RTN_UNICAST ... */
 };
-/* All routes of all tables, of one family (AF_INET, AF_INET6). */
+/* Of several next hops the first. All routes of all tables, of one family (AF_INET, AF_INET6). */
 int route_list(struct nl *nl, int family, struct route_info **ret, size_t *ret_n,
 	       struct err *err) MUST_CHECK;
 

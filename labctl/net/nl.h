@@ -4,8 +4,8 @@
  * as errors.
  *
  * The room net/ changes and reads links, addresses, routes, offloads and guards in a network
- * namespace; it knows nothing of stages or labs. Messages are built with libnl-route or libmnl
- * and always sent and received by libmnl (extack, NETLINK_GET_STRICT_CHK, 32 KiB buffer).
+ * namespace; it knows nothing of stages or labs. Messages are built (msg.h), sent and received
+ * with libmnl (extack, NETLINK_GET_STRICT_CHK, 32 KiB buffer).
  */
 #ifndef LABCTL_NET_NL_H
 #define LABCTL_NET_NL_H
@@ -29,10 +29,11 @@ DEFINE_AUTO(nl, struct nl *, nl_close, NULL)
  * others ERR_ENV; err->sys is the errno; the extack text is in the message. */
 int nl_do(struct nl *nl, struct nlmsghdr *req, struct err *err) MUST_CHECK;
 
-typedef int nl_msg_fn(const struct nlmsghdr *msg, void *data); /* <0 stops the dump */
+typedef int nl_msg_fn(const struct nlmsghdr *msg, void *data); /* <0: enough */
 
 /* Dumps; an interrupted dump is drained and, at most 5 times, begun again: `restart` (may be
- * NULL) is called before each new try so that the caller forgets what it has. */
+ * NULL) is called before each new try so that the caller forgets what it has. Then: ERR_BUSY.
+ * When fn has had enough the rest is dropped, and the call succeeds: `data` tells. */
 int nl_dump(struct nl *nl, struct nlmsghdr *req, nl_msg_fn *fn, void (*restart)(void *data),
 	    void *data, struct err *err) MUST_CHECK;
 

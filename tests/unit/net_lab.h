@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: MIT */
+/* net_lab.h - what the tests of net/ share: namespaces of their own, and links in them. */
+#ifndef TESTS_UNIT_NET_LAB_H
+#define TESTS_UNIT_NET_LAB_H
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "base/cleanup.h"
+#include "base/err.h"
+#include "base/ipaddr.h"
+#include "net/link.h"
+#include "net/netns.h"
+#include "net/nl.h"
+
+#define NET_UNUSED __attribute__((unused))
+
+/* The call succeeds, or the test fails with the error's message. */
+#define ok(call)                                                                                   \
+	do {                                                                                       \
+		struct err ok_err_ = { 0 };                                                        \
+		struct err *err = &ok_err_;                                                        \
+                                                                                                   \
+		if ((call) < 0)                                                                    \
+			fail_msg("%s: %s", #call, ok_err_.msg);                                    \
+	} while (0)
+
+/* The call fails with this kind and exactly this message. */
+#define fails(call, want_kind, want_msg)                                                           \
+	do {                                                                                       \
+		struct err fails_err_ = { 0 };                                                     \
+		struct err *err = &fails_err_;                                                     \
+                                                                                                   \
+		assert_int_equal((call), -1);                                                      \
+		assert_string_equal(fails_err_.msg, want_msg);                                     \
+		assert_string_equal(err_kind_name(fails_err_.kind), err_kind_name(want_kind));     \
+	} while (0)
+
+#define need_root()                                                                                \
+	do {                                                                                       \
+		if (geteuid() != 0) {                                                              \
+			if (getenv("LABCTL_TEST_STRICT"))                                          \
+				fail_msg("needs root");                                            \
+			print_message("# skipped: needs root\n");                                  \
+			skip();                                                                    \
+		}                                                                                  \
+	} while (0)
+
+struct net_pair {
+	int fd[2];		  /* two namespaces */
+	struct nl *nl[2];	  /* a socket in each */
+	struct link_info link[2]; /* "a0" and "b0", as made */
+};
+
+NET_UNUSED static struct link_veth net_spec(const char *a, const char *b, int peer_fd)
+{
+	struct link_veth spec = {
+		.end.mac = { { 0x02, 0x42, 1, 1, 1, 1 } },
+		.peer.mac = { { 0x02, 0x42, 1, 1, 1, 2 } },
+		.peer.netns_fd = peer_fd,
+		.mtu = 1400,
+		.group = 4242,
+	};
+
+	snprintf(spec.end.name, sizeof(spec.end.name), "%s", a);
+	snprintf(spec.peer.name, sizeof(spec.peer.name), "%s", b);
+	return spec;
+}
+
+/* A veth pair, both ends up, between two new namespaces: a0 in the first, b0 in the second. */
+NET_UNUSED static void net_pair_make(struct net_pair *p)
+{
+	struct link_veth spec;
+
+	for (int i = 0; i < 2; i++) {
+		ok(netns_open_new(&p->fd[i], err));
+		ok(netns_sysctl_set(p->fd[i], "net.ipv6.conf.default.disable_ipv6", "1", err));
+		ok(nl_open(p->fd[i], &p->nl[i], err));
+	}
+	spec = net_spec("a0", "b0", p->fd[1]);
+	ok(link_add_veth(p->nl[0], &spec, err));
+	for (int i = 0; i < 2; i++) {
+		ok(link_get(p->nl[i], i ? "b0" : "a0", &p->link[i], err));
+		ok(link_set_up(p->nl[i], p->link[i].ifindex, true, err));
+	}
+}
+
+NET_UNUSED static void net_pair_done(struct net_pair *p)
+{
+	for (int i = 0; i < 2; i++) {
+		nl_close(p->nl[i]);
+		close(p->fd[i]);
+	}
+}
+
+NET_UNUSED static struct ipnet net_parse(const char *text)
+{
+	struct ipnet n = { 0 };
+
+	ok(ipnet_parse(text, &n, err));
+	return n;
+}
+
+#endif
