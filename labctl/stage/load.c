@@ -133,7 +133,7 @@ int stage_load(const char *dir, struct stage **ret, struct stage_problems *probl
 		return -1;
 	name = strrchr(path, '/') + 1;
 	if (!name_is_valid(name, STAGE_NAME_MAX)) {
-		err_set(err, ERR_STAGE, 0, "a stage can not be called '%s'", name);
+		err_set(err, ERR_STAGE, 0, "a stage cannot be called '%s'", name);
 		return err_hint(err,
 				"name the directory with lower-case letters, digits, '_', '.', "
 				"'-', at most %d",

@@ -160,16 +160,15 @@ void stage_problem_format(const char *file, const struct stage_problem *p, struc
 	str_addf(out, ": %s", p->text);
 }
 
-static int problems_to_err(const struct stage_problems *problems, struct err *err)
+static int problems_to_err(const struct stage_problems *problems, size_t total, struct err *err)
 {
 	auto_str first = { 0 };
 
 	stage_problem_format(problems->file, &problems->v[0], &first);
-	if (problems->n == 1)
+	if (total == 1)
 		err_set(err, ERR_STAGE, 0, "%s", str_get(&first));
 	else
-		err_set(err, ERR_STAGE, 0, "%zu problems, the first: %s", problems->n,
-			str_get(&first));
+		err_set(err, ERR_STAGE, 0, "%zu problems, the first: %s", total, str_get(&first));
 	if (*problems->v[0].hint)
 		err_hint(err, "%s", problems->v[0].hint);
 	return -1;
@@ -181,6 +180,7 @@ int stage_parse(const char *text, size_t len, const char *file, const char *name
 	auto_stage s = xcalloc(1, sizeof(*s));
 	auto_stage_problems found = { 0 };
 	auto_reader r = { 0 };
+	size_t total;
 	int result = 0;
 
 	s->kind = STAGE_JSON;
@@ -190,9 +190,10 @@ int stage_parse(const char *text, size_t len, const char *file, const char *name
 		return err_set(err, ERR_STAGE, 0, "the stage's name '%.64s' is longer than %d",
 			       name, STAGE_NAME_MAX);
 	parse_text(text, len, &r, s);
+	total = r.n + r.dropped;
 	reader_steal(&r, file, &found);
-	if (found.n)
-		result = problems_to_err(&found, err);
+	if (total)
+		result = problems_to_err(&found, total, err);
 	else
 		*ret = steal_ptr(&s);
 	if (problems) {

@@ -42,6 +42,8 @@ bool parse_mac(struct reader *r, const struct node *n, struct macaddr *ret);
 /* An address with a prefix length of min..max, host bits clear. */
 bool parse_subnet(struct reader *r, const struct node *n, int family, unsigned min, unsigned max,
 		  struct ipnet *ret);
+/* Reports a subnet that has no addresses for hosts, like 127.0.0.0/8. */
+bool parse_check_hosts(struct reader *r, const struct node *n, const struct ipnet *net);
 /* "10ms", "0.5%": a decimal number and one of the units; the value in the base unit. */
 struct unit {
 	const char *name;
@@ -49,7 +51,11 @@ struct unit {
 };
 bool parse_quantity(struct reader *r, const struct node *n, const struct unit *units,
 		    size_t n_units, uint64_t max, const char *example, uint64_t *ret);
-/* A text of one line, 1..max bytes. */
+/* Characters, as JSON Schema counts them. */
+size_t parse_length(const char *text);
+/* Reports a text longer than max. */
+bool parse_check_length(struct reader *r, const struct node *n, const char *text, size_t max);
+/* A text of one line, 1..max characters. */
 bool parse_line(struct reader *r, const struct node *n, size_t max, const char **ret);
 
 /* Members of a list or an object, at most max: reports the excess and returns how many to read. */

@@ -14,6 +14,7 @@
 
 #define SYSCTL_KEY_MAX	 128
 #define SYSCTL_VALUE_MAX 256
+#define SYSCTL_MAX	 9007199254740991 /* the whole numbers that JSON can tell apart */
 #define IMAGE_MAX	 255
 #define COMMAND_MAX	 4096
 
@@ -125,6 +126,7 @@ static void read_to(void *ctx, const struct node *n, void *target)
 	struct stage_route *route = target;
 	struct parse *p = ctx;
 	const char *text;
+	char quoted[QUOTE_TEXT];
 
 	if (!node_string(p->r, n, &text))
 		return;
@@ -132,14 +134,16 @@ static void read_to(void *ctx, const struct node *n, void *target)
 		route->to = (struct ipnet){ .addr.family = AF_INET };
 		return;
 	}
-	if (strcmp(text, "0.0.0.0/0") == 0 || strcmp(text, "::/0") == 0) {
-		reader_add(p->r, n, "'%s' is written 'default'", text);
+	if (!strchr(text, '/')) {
+		reader_add(p->r, n, "'%s' is no destination", node_quote(text, quoted));
+		reader_hint(p->r,
+			    "a subnet, as in 1.1.1.0/24, or default; a single host is 1.1.1.1/32");
 		return;
 	}
 	if (strchr(text, ':'))
-		parse_subnet(p->r, n, AF_INET6, 1, 128, &route->to);
+		parse_subnet(p->r, n, AF_INET6, 0, 128, &route->to);
 	else
-		parse_subnet(p->r, n, AF_INET, 1, 32, &route->to);
+		parse_subnet(p->r, n, AF_INET, 0, 32, &route->to);
 }
 
 static void read_via(void *ctx, const struct node *n, void *target)
@@ -243,9 +247,11 @@ static void read_sysctl(struct parse *p, const struct node *n, struct stage_sysc
 	bool ok = check_sysctl_key(p, n);
 	char found[QUOTE_TEXT];
 	const char *text;
+	long long v;
 
-	if (json_is_integer(n->value)) {
-		s->value = xasprintf("%lld", (long long)json_integer_value(n->value));
+	if (json_is_number(n->value)) {
+		if (node_integer(p->r, n, -SYSCTL_MAX, SYSCTL_MAX, &v))
+			s->value = xasprintf("%lld", v);
 	} else if (json_is_string(n->value)) {
 		if (parse_line(p->r, n, SYSCTL_VALUE_MAX, &text))
 			s->value = xstrdup(text);
@@ -362,10 +368,7 @@ static void read_words(struct parse *p, const struct node *n, bool may_be_empty,
 			continue;
 		if (!*text && (!may_be_empty || i == 0))
 			reader_add(p->r, kid, "the text is empty");
-		else if (strlen(text) > COMMAND_MAX)
-			reader_add(p->r, kid, "the text has %zu bytes, at most %d are allowed",
-				   strlen(text), COMMAND_MAX);
-		else
+		else if (parse_check_length(p->r, kid, text, COMMAND_MAX))
 			strv_add(ret, text);
 	}
 }
@@ -377,12 +380,14 @@ static void read_command(void *ctx, const struct node *n, void *target)
 	const char *text = json_string_value(n->value);
 	char found[QUOTE_TEXT];
 
-	if (text && *text && strlen(text) <= COMMAND_MAX) {
+	if (text && !*text) {
+		reader_add(p->r, n, "the command is empty");
+	} else if (text) {
+		if (!parse_check_length(p->r, n, text, COMMAND_MAX))
+			return;
 		strv_add(&c->command, "sh");
 		strv_add(&c->command, "-c");
 		strv_add(&c->command, text);
-	} else if (text) {
-		reader_add(p->r, n, *text ? "the command is too long" : "the command is empty");
 	} else if (!json_is_array(n->value)) {
 		reader_add(p->r, n, "expected a string or a list of strings, found %s",
 			   node_describe(n, found));
@@ -418,10 +423,7 @@ static void read_env(void *ctx, const struct node *n, void *target)
 		}
 		if (!node_string(p->r, kid, &text))
 			continue;
-		if (strlen(text) > COMMAND_MAX)
-			reader_add(p->r, kid, "the text has %zu bytes, at most %d are allowed",
-				   strlen(text), COMMAND_MAX);
-		else
+		if (parse_check_length(p->r, kid, text, COMMAND_MAX))
 			strv_addf(&c->env, "%s=%s", kid->key, text);
 	}
 }

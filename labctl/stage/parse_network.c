@@ -32,8 +32,11 @@ static void read_subnet(void *ctx, const struct node *n, void *target)
 	struct stage_network *net = target;
 	struct parse *p = ctx;
 
+	struct ipnet subnet;
+
 	/* From /8, so that no reserved block hides inside; up to /31, two hosts (RFC 3021). */
-	parse_subnet(p->r, n, AF_INET, 8, 31, &net->subnet);
+	if (parse_subnet(p->r, n, AF_INET, 8, 31, &subnet) && parse_check_hosts(p->r, n, &subnet))
+		net->subnet = subnet;
 }
 
 static void read_router(void *ctx, const struct node *n, void *target)
@@ -67,7 +70,8 @@ static void read_ipv6_subnet(void *ctx, const struct node *n, void *target)
 	struct stage_network *net = target;
 	struct parse *p = ctx;
 
-	if (!parse_subnet(p->r, n, AF_INET6, 8, 127, &net->ipv6))
+	if (!parse_subnet(p->r, n, AF_INET6, 8, 127, &net->ipv6) ||
+	    !parse_check_hosts(p->r, n, &net->ipv6))
 		return;
 	if (net->ipv6.addr.b[0] == 0xfe && (net->ipv6.addr.b[1] & 0xc0) == 0x80) {
 		reader_add(p->r, n, "every interface has link-local addresses of its own");

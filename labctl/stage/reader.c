@@ -40,7 +40,7 @@ const char *node_quote(const char *text, char buf[static QUOTE_TEXT])
 	const size_t max = QUOTE_TEXT - 4;
 	size_t n = 0;
 
-	while (text[n] && n < max) {
+	while (n < max && text[n]) {
 		unsigned char c = (unsigned char)text[n];
 
 		/* C1 controls drive terminals too; in UTF-8 they begin with 0xc2. */
@@ -97,8 +97,8 @@ const char *node_describe(const struct node *n, char buf[static QUOTE_TEXT])
 	return "null";
 }
 
-static void add(struct reader *r, const struct node *n, unsigned line, size_t offset,
-		const char *fmt, va_list ap)
+static PRINTF_LIKE(5, 0) void add(struct reader *r, const struct node *n, unsigned line,
+				  size_t offset, const char *fmt, va_list ap)
 {
 	auto_str path = { 0 };
 	struct reader_found *f;
@@ -292,22 +292,18 @@ bool node_fields(struct reader *r, const struct node *n, const struct field *fie
 	return true;
 }
 
-const char *reader_suggest(struct reader *r, const char *word, const struct node *n)
+void reader_suggest(struct reader *r, const char *word, const struct node *n)
 {
 	auto_strv names = { 0 };
+	char quoted[QUOTE_TEXT];
 	const char *near;
 
 	if (!n || !r->last)
-		return NULL;
+		return;
 	for (size_t i = 0; i < n->n_kids && i < STAGE_CLIENTS_MAX; i++)
 		if (n->kids[i]->key)
 			strv_add(&names, n->kids[i]->key);
 	near = nearest_name(word, names.v, names.n);
-	if (!near)
-		return NULL;
-	reader_hint(r, "did you mean '%s'?", near);
-	for (size_t i = 0; i < n->n_kids; i++)
-		if (n->kids[i]->key && strcmp(n->kids[i]->key, near) == 0)
-			return n->kids[i]->key;
-	return NULL;
+	if (near)
+		reader_hint(r, "did you mean '%s'?", node_quote(near, quoted));
 }

@@ -88,8 +88,7 @@ struct field {
 bool node_fields(struct reader *r, const struct node *n, const struct field *fields,
 		 size_t n_fields, void *ctx, void *target);
 
-/* "did you mean 'x'?" about an unknown name, when one of the members of n is near. Returns the
- * member, or NULL. */
-const char *reader_suggest(struct reader *r, const char *word, const struct node *n);
+/* "did you mean 'x'?" about an unknown name, when one of the members of n (or NULL) is near. */
+void reader_suggest(struct reader *r, const char *word, const struct node *n);
 
 #endif

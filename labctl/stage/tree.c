@@ -139,9 +139,13 @@ static int unexpected(struct scan *s, const struct node *n, const char *expected
 		reader_hint(s->r, "JSON has no comments: remove it, or move it to README.md");
 	} else {
 		reader_add_at(s->r, n, s->line, s->pos, "expected %s, found %s", expected,
-			      ahead(s, buf));
+			      c == '\'' ? "a single quote" : ahead(s, buf));
 		if (c == '\'')
-			reader_hint(s->r, "JSON quotes with \", not with '");
+			reader_hint(s->r, "JSON quotes with \" only");
+		else if (c == '"' && expected[0] == '\'' && expected[1] != '{')
+			reader_hint(s->r, "a ',' or ':' is missing before it");
+		else if (is_word(c) && expected[0] != '\'')
+			reader_hint(s->r, "keys and texts stand in \"\"");
 	}
 	return -1;
 }
@@ -154,8 +158,16 @@ static int scan_string(struct scan *s, const struct node *n)
 	for (; !at_end(s) && peek(s) != '"'; s->pos++) {
 		if ((unsigned char)peek(s) < 0x20)
 			break;
-		if (peek(s) == '\\')
-			s->pos++;
+		if (peek(s) != '\\')
+			continue;
+		s->pos++;
+		if (peek(s) && strchr("\"\\/bfnrtu", peek(s)))
+			continue;
+		if (at_end(s) || peek(s) == '\n' || peek(s) == '\r')
+			break;
+		reader_add_at(s->r, n, s->line, s->pos, "a single backslash in a string");
+		reader_hint(s->r, "write \\\\ for a backslash");
+		return -1;
 	}
 	if (peek(s) != '"') {
 		bool inside = !at_end(s) && peek(s) != '\n' && peek(s) != '\r';
@@ -413,7 +425,7 @@ static void attach(struct node *n, json_t *value)
 	n->value = value;
 	for (size_t i = 0; i < n->n_kids; i++)
 		attach(n->kids[i], n->kids[i]->key ? json_object_get(value, n->kids[i]->key)
-						 : json_array_get(value, i));
+						   : json_array_get(value, i));
 }
 
 int tree_parse(struct tree *t, const char *text, size_t len, struct reader *r)

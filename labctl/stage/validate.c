@@ -367,6 +367,43 @@ static void check_next_hop(struct parse *p, size_t client, const struct node *n,
 	reader_hint(p->r, "the next router has an address in a subnet of the client's");
 }
 
+/* Is the destination taken by an earlier route of the client's? The kernel would refuse it. */
+static void check_destination(struct parse *p, size_t client, const struct node *n, size_t route)
+{
+	const struct stage_client *c = &p->stage->clients[client];
+	const struct ipnet *to = &c->routes[route].to;
+	bool v6 = to->addr.family == AF_INET6;
+	char text[IPNET_TEXT], name[QUOTE_TEXT];
+
+	if (!to->addr.family)
+		return;
+	ipnet_format(to, text);
+	if (to->prefix == 0 && (v6 ? &c->ipv6_gateway : &c->gateway)->family) {
+		reader_add(p->r, n, "'%s' sets the default route already",
+			   v6 ? "ipv6_gateway" : "gateway");
+		return;
+	}
+	for (size_t i = 0; i < c->n_interfaces; i++) {
+		const struct stage_interface *f = &c->interfaces[i];
+		struct ipnet own = ipnet_network(v6 ? &f->ipv6 : &f->address);
+
+		if (f->network == PARSE_NO_NETWORK || !(v6 ? f->has_ipv6 : f->has_address) ||
+		    own.prefix != to->prefix || !ipaddr_equal(&own.addr, &to->addr))
+			continue;
+		reader_add(p->r, n, "'%s' is the subnet of %s, there is a route already", text,
+			   node_quote(f->name, name));
+		return;
+	}
+	for (size_t i = 0; i < route; i++) {
+		const struct ipnet *other = &c->routes[i].to;
+
+		if (other->prefix != to->prefix || !ipaddr_equal(&other->addr, &to->addr))
+			continue;
+		reader_add(p->r, n, "there is a route to '%s' already", text);
+		return;
+	}
+}
+
 static void check_client(struct parse *p, size_t client)
 {
 	const struct node *n = p->clients->kids[client], *routes = node_get(n, "routes");
@@ -376,9 +413,11 @@ static void check_client(struct parse *p, size_t client)
 		check_interface(p, interface_node(p, client, i), &c->interfaces[i]);
 	check_next_hop(p, client, node_get(n, "gateway"), &c->gateway, "");
 	check_next_hop(p, client, node_get(n, "ipv6_gateway"), &c->ipv6_gateway, "");
-	for (size_t i = 0; i < c->n_routes; i++)
+	for (size_t i = 0; i < c->n_routes; i++) {
 		check_next_hop(p, client, node_get(routes->kids[i], "via"), &c->routes[i].via,
 			       c->routes[i].dev);
+		check_destination(p, client, node_get(routes->kids[i], "to"), i);
+	}
 }
 
 void validate_stage(struct parse *p)

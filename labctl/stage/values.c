@@ -81,7 +81,7 @@ static bool parse_address(struct reader *r, const struct node *n, int family, st
 	if (ipaddr_parse(text, &a, NULL) < 0 || a.family != family)
 		return not_an_address(r, n, text, family);
 	if (!ipaddr_is_unicast_host(&a)) {
-		reader_add(r, n, "'%s' can not be the address of a host", node_quote(text, quoted));
+		reader_add(r, n, "'%s' cannot be the address of a host", node_quote(text, quoted));
 		reader_hint(r, "%s",
 			    family == AF_INET ? "not 0.x.x.x, 127.x.x.x, or from 224.0.0.0 on"
 					      : "not ::, ::1, or ff00::/8");
@@ -169,15 +169,21 @@ bool parse_subnet(struct reader *r, const struct node *n, int family, unsigned m
 		reader_hint(r, "write '%s'", ipnet_format(&clean, fixed));
 		return false;
 	}
-	if (!ipaddr_is_unicast_host(&net.addr)) {
-		reader_add(r, n, "hosts can not have addresses of '%s'", quoted);
-		reader_hint(r, "%s",
-			    family == AF_INET ? "not 0.x.x.x, 127.x.x.x, or from 224.0.0.0 on"
-					      : "not ::, ::1, or ff00::/8");
-		return false;
-	}
 	*ret = net;
 	return true;
+}
+
+bool parse_check_hosts(struct reader *r, const struct node *n, const struct ipnet *net)
+{
+	char text[IPNET_TEXT];
+
+	if (ipaddr_is_unicast_host(&net->addr))
+		return true;
+	reader_add(r, n, "hosts cannot have addresses of '%s'", ipnet_format(net, text));
+	reader_hint(r, "%s",
+		    net->addr.family == AF_INET ? "not 0.x.x.x, 127.x.x.x, or from 224.0.0.0 on"
+						: "not ::, ::1, or ff00::/8");
+	return false;
 }
 
 /* Digits of "12.5" as 12 and 500000 millionths; how much text was read, or 0. */
@@ -243,6 +249,25 @@ bool parse_quantity(struct reader *r, const struct node *n, const struct unit *u
 	return false;
 }
 
+size_t parse_length(const char *text)
+{
+	size_t n = 0;
+
+	for (; *text; text++)
+		n += ((unsigned char)*text & 0xc0) != 0x80;
+	return n;
+}
+
+bool parse_check_length(struct reader *r, const struct node *n, const char *text, size_t max)
+{
+	size_t length = parse_length(text);
+
+	if (length <= max)
+		return true;
+	reader_add(r, n, "the text has %zu characters, at most %zu are allowed", length, max);
+	return false;
+}
+
 bool parse_line(struct reader *r, const struct node *n, size_t max, const char **ret)
 {
 	const char *text;
@@ -253,11 +278,8 @@ bool parse_line(struct reader *r, const struct node *n, size_t max, const char *
 		reader_add(r, n, "the text is empty");
 		return false;
 	}
-	if (strlen(text) > max) {
-		reader_add(r, n, "the text has %zu bytes, at most %zu are allowed", strlen(text),
-			   max);
+	if (!parse_check_length(r, n, text, max))
 		return false;
-	}
 	for (const char *c = text; *c; c++) {
 		if ((unsigned char)*c >= 0x20 && *c != 0x7f)
 			continue;
