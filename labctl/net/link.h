@@ -88,7 +88,8 @@ struct route_spec {
 int route_add(struct nl *nl, const struct route_spec *spec, struct err *err) MUST_CHECK;
 /* Removes what an address brought into the `local` table (its own route and, for IPv4, the one
  * for the broadcast address of its subnet), so that the host's own way there stays what it was.
- * A link that comes up gets them again: call it afterwards. Not there: success. */
+ * A link that comes up gets them again: call it afterwards. Not there: success (for
+ * IPv6 after 100 ms: its route comes a moment after the address). */
 int route_delete_local(struct nl *nl, unsigned ifindex, const struct ipaddr *addr,
 		       struct err *err) MUST_CHECK;
 /* Is there a `local` route for this address on this interface? */

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include <linux/rtnetlink.h>
 
@@ -192,15 +193,36 @@ static int delete_route(struct nl *nl, const struct route *r, struct err *err)
 			ipnet_format(&r->info.to, text), r->info.ifindex);
 }
 
-int route_delete_local(struct nl *nl, unsigned ifindex, const struct ipaddr *addr, struct err *err)
+static int delete_local(struct nl *nl, unsigned ifindex, const struct ipaddr *addr, bool *ret_found,
+			struct err *err)
 {
 	auto_routes routes = { .family = addr->family };
 
+	*ret_found = false;
 	if (dump(nl, RT_TABLE_LOCAL, ifindex, &routes, err) < 0)
 		return -1;
-	for (size_t i = 0; i < routes.n; i++)
-		if (came_with(&routes.v[i], addr) && delete_route(nl, &routes.v[i], err) < 0)
+	for (size_t i = 0; i < routes.n; i++) {
+		if (!came_with(&routes.v[i], addr))
+			continue;
+		if (delete_route(nl, &routes.v[i], err) < 0)
 			return -1;
+		*ret_found = true;
+	}
+	return 0;
+}
+
+int route_delete_local(struct nl *nl, unsigned ifindex, const struct ipaddr *addr, struct err *err)
+{
+	/* The kernel adds IPv6's from a work queue, a moment after the address. */
+	int looks = addr->family == AF_INET6 ? 20 : 1;
+	bool found = false;
+
+	for (int i = 0; i < looks && !found; i++) {
+		if (i)
+			usleep(5000);
+		if (delete_local(nl, ifindex, addr, &found, err) < 0)
+			return -1;
+	}
 	return 0;
 }
 

@@ -3,6 +3,9 @@
 #ifndef TESTS_UNIT_NET_LAB_H
 #define TESTS_UNIT_NET_LAB_H
 
+#include <arpa/inet.h>
+#include <errno.h>
+#include <poll.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -10,7 +13,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
+
+#include <linux/if_ether.h>
+#include <linux/if_packet.h>
 
 #include <cmocka.h>
 
@@ -99,6 +106,54 @@ NET_UNUSED static void net_pair_done(struct net_pair *p)
 		nl_close(p->nl[i]);
 		close(p->fd[i]);
 	}
+}
+
+struct net_socket_args {
+	int domain, type, protocol, fd;
+};
+
+NET_UNUSED static int net_socket_here(void *arg, struct err *err)
+{
+	struct net_socket_args *a = arg;
+
+	a->fd = socket(a->domain, a->type | SOCK_CLOEXEC, a->protocol);
+	return a->fd < 0 ? err_set(err, ERR_ENV, errno, "socket") : 0;
+}
+
+/* A socket in a namespace. */
+NET_UNUSED static int net_socket(int netns_fd, int domain, int type, int protocol)
+{
+	struct net_socket_args a = { domain, type, protocol, -1 };
+
+	ok(netns_run(netns_fd, net_socket_here, &a, err));
+	return a.fd;
+}
+
+/* A packet socket on one interface, which sees all frames that come in and go out there. */
+NET_UNUSED static int net_tap(int netns_fd, unsigned ifindex)
+{
+	struct sockaddr_ll ll = { .sll_family = AF_PACKET, .sll_ifindex = (int)ifindex };
+	int fd = net_socket(netns_fd, AF_PACKET, SOCK_RAW, 0);
+
+	ll.sll_protocol = htons(ETH_P_ALL);
+	assert_int_equal(bind(fd, (struct sockaddr *)&ll, sizeof(ll)), 0);
+	return fd;
+}
+
+/* The next frame within ms milliseconds; 0: none came. */
+NET_UNUSED static size_t net_recv(int fd, uint8_t *frame, size_t size, int ms)
+{
+	struct pollfd p = { .fd = fd, .events = POLLIN };
+	ssize_t n;
+
+	if (poll(&p, 1, ms) <= 0)
+		return 0;
+	n = recv(fd, frame, size, 0);
+	/* That the link was down is told once, and is no frame. */
+	if (n < 0 && errno == ENETDOWN)
+		return net_recv(fd, frame, size, ms);
+	assert_true(n >= 0);
+	return (size_t)n;
 }
 
 NET_UNUSED static struct ipnet net_parse(const char *text)
