@@ -6,12 +6,14 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 #include "base/banned.h"
 
 static enum log_level level = LOG_NORMAL;
 static volatile sig_atomic_t interrupted;
-static bool held;
+static volatile time_t interrupted_at; /* CLOCK_MONOTONIC, seconds */
+static unsigned holds;
 
 void log_set_level(enum log_level l)
 {
@@ -55,6 +57,11 @@ void log_debug(const char *fmt, ...)
 
 static void on_signal(int sig)
 {
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	if (!interrupted)
+		interrupted_at = now.tv_sec;
 	interrupted = sig;
 }
 
@@ -63,6 +70,8 @@ void interrupt_install(void)
 	static const int sigs[] = { SIGINT, SIGTERM, SIGHUP };
 	struct sigaction sa = { .sa_handler = on_signal };
 
+	/* A reader that went away must not end a start half-way: writes fail instead. */
+	signal(SIGPIPE, SIG_IGN);
 	sigemptyset(&sa.sa_mask);
 	for (size_t i = 0; i < sizeof(sigs) / sizeof(sigs[0]); i++) {
 		struct sigaction old;
@@ -76,12 +85,22 @@ void interrupt_install(void)
 
 bool interrupt_seen(void)
 {
-	return interrupted && !held;
+	struct timespec now;
+
+	if (!interrupted || !holds)
+		return interrupted;
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec - interrupted_at >= INTERRUPT_GRACE_S;
+}
+
+bool interrupt_pending(void)
+{
+	return interrupted;
 }
 
 void interrupt_hold(bool hold)
 {
-	held = hold;
+	holds += hold ? 1u : -1u;
 }
 
 int err_if_interrupted(struct err *err)

@@ -25,9 +25,13 @@ void log_debug(const char *fmt, ...) PRINTF_LIKE(1, 2);
  * work asks err_if_interrupted() between steps and unwinds. */
 void interrupt_install(void);
 bool interrupt_seen(void);
-/* After the first signal the roll-back must not stop at the flag: pause it, resume it.
- * Signals that come while it is paused are noted and do nothing. */
-void interrupt_hold(bool hold);
 int err_if_interrupted(struct err *err) MUST_CHECK;
+
+/* Work that must not be cut off (a request that the engine is carrying out, a roll-back) holds
+ * interrupts: interrupt_seen() stays false for INTERRUPT_GRACE_S seconds after the signal, and
+ * interrupt_pending() tells that one came. Holds nest. */
+#define INTERRUPT_GRACE_S 20
+void interrupt_hold(bool hold);
+bool interrupt_pending(void);
 
 #endif

@@ -70,6 +70,8 @@ static _Noreturn void child_exec(const struct proc_spec *spec, int out, int repo
 	child_signals();
 	if (out >= 0)
 		dup2(out, STDOUT_FILENO);
+	if (spec->out == PROC_OUT_BOTH)
+		dup2(out, STDERR_FILENO);
 	for (size_t i = 0; spec->env && spec->env[i]; i++) {
 		const char *eq = strchr(spec->env[i], '=');
 		auto_free char *key =
@@ -97,7 +99,7 @@ int proc_spawn(const struct proc_spec *spec, pid_t *ret_pid, int *ret_out, struc
 		return err_set(err, ERR_ENV, errno, "cannot make a pipe");
 	auto_fd report_r = report[0];
 	auto_fd report_w = report[1];
-	if (spec->out == PROC_OUT_PIPE && pipe2(p, O_CLOEXEC) < 0)
+	if (spec->out >= PROC_OUT_PIPE && pipe2(p, O_CLOEXEC) < 0)
 		return err_set(err, ERR_ENV, errno, "cannot make a pipe");
 	auto_fd out_r = p[0];
 	auto_fd out_w = p[1];

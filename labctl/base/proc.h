@@ -25,6 +25,7 @@ enum proc_out {
 	PROC_OUT_INHERIT,
 	PROC_OUT_STDERR, /* the child's stdout goes to our stderr */
 	PROC_OUT_PIPE,	 /* the child's stdout comes to *ret_out */
+	PROC_OUT_BOTH,	 /* stdout and stderr, mixed, come to *ret_out */
 };
 
 struct proc_spec {

@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: MIT */
+/* needs_root.c - the hidden verb needs-root: env.sh asks whether to put sudo in front. */
+#include "cmd/command.h"
+
+#include "base/banned.h"
+
+static int run(struct cmd *cmd, const struct args *args, struct err *err)
+{
+	struct args global = { 0 }, own = { 0 };
+	const struct command *c = NULL;
+
+	(void)cmd;
+	(void)err;
+	if (command_parse(args->n, args->v, &c, &global, &own, NULL) < 0 || !c ||
+	    global.opt[GLOBAL_HELP])
+		return 1;
+	return command_needs(c, &own) == NEEDS_NOTHING ? 1 : 0;
+}
+
+const struct command cmd_needs_root = {
+	.name = "needs-root",
+	.synopsis = "[ARGUMENT]...",
+	.summary = "exit code 0: that command line needs root",
+	.max_args = -1,
+	.stop_at_first = true,
+	.hidden = true,
+	.run = run,
+};

@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: MIT */
+/* status.c - the verb status. */
+#include "cmd/command.h"
+
+#include <string.h>
+#include <time.h>
+
+#include "lab/status.h"
+
+#include "base/banned.h"
+
+static const char *text(json_t *o, const char *key)
+{
+	const char *s = json_string_value(json_object_get(o, key));
+
+	return s ? s : "-";
+}
+
+static void print_head(json_t *doc)
+{
+	time_t since = (time_t)json_integer_value(json_object_get(doc, "since"));
+	json_t *src = json_object_get(doc, "src");
+	char when[32];
+	struct tm tm;
+
+	localtime_r(&since, &tm);
+	strftime(when, sizeof(when), "%F %H:%M", &tm);
+	printf("stage    %s (%s), %s since %s\n", text(doc, "stage"), text(doc, "title"),
+	       text(doc, "state"), when);
+	printf("lab      %s, owner %s, seat %s\n", text(doc, "lab"), text(doc, "owner"),
+	       json_is_true(json_object_get(doc, "isolated")) ? text(doc, "seat")
+							      : "this computer");
+	if (strcmp(text(src, "mode"), "none") != 0)
+		printf("src      %s at /~/src in the clients (%s)\n", text(src, "directory"),
+		       text(src, "mode"));
+}
+
+static void print_networks(json_t *doc)
+{
+	json_t *n;
+	size_t i;
+
+	printf("\n%-10s %-18s %-10s %-15s %-17s %5s  %-8s %s\n", "NETWORK", "SUBNET", "INTERFACE",
+	       "ADDRESS", "MAC", "MTU", "STATE", "GUARD");
+	json_array_foreach (json_object_get(doc, "networks"), i, n)
+		printf("%-10s %-18s %-10s %-15s %-17s %5d  %-8s %s\n", text(n, "name"),
+		       text(n, "subnet"), text(n, "interface"), text(n, "address"), text(n, "mac"),
+		       (int)json_integer_value(json_object_get(n, "mtu")), text(n, "state"),
+		       text(n, "guard"));
+}
+
+static void print_clients(json_t *doc)
+{
+	json_t *c, *f;
+	size_t i, k;
+
+	printf("\n%-12s %-9s %-10s %-10s %-18s %s\n", "CLIENT", "STATE", "INTERFACE", "NETWORK",
+	       "ADDRESS", "MAC");
+	json_array_foreach (json_object_get(doc, "clients"), i, c) {
+		json_array_foreach (json_object_get(c, "interfaces"), k, f)
+			printf("%-12s %-9s %-10s %-10s %-18s %s\n", k ? "" : text(c, "name"),
+			       k ? "" : text(c, "state"), text(f, "name"), text(f, "network"),
+			       text(f, "address"), text(f, "mac"));
+	}
+}
+
+static int run(struct cmd *cmd, const struct args *args, struct err *err)
+{
+	json_auto_t *doc = NULL;
+	json_t *drift, *d;
+	size_t i;
+
+	(void)args;
+	if (lab_status(cmd->ctx, &doc, err) < 0)
+		return -1;
+	drift = json_object_get(doc, "drift");
+	if (cmd->json) {
+		print_json(json_incref(doc));
+		return 0;
+	}
+	print_head(doc);
+	if (json_array_size(json_object_get(doc, "networks"))) {
+		print_networks(doc);
+		print_clients(doc);
+	}
+	if (strcmp(text(doc, "engine"), "ok") != 0)
+		printf("\nengine   %s\n", text(doc, "engine"));
+	if (json_array_size(drift))
+		printf("\nnot as it should be:\n");
+	json_array_foreach (drift, i, d)
+		printf("  * %s\n", json_string_value(d));
+	return 0;
+}
+
+const struct command cmd_status = {
+	.name = "status",
+	.synopsis = "",
+	.summary = "show the lab: clients, networks, and what is not as it should be",
+	.run = run,
+};

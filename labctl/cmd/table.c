@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: MIT */
+/* table.c - the verbs, in the order in which --help shows them. */
+#include "cmd/command.h"
+
+#include <string.h>
+
+#include "base/mem.h"
+#include "base/parse.h"
+#include "base/str.h"
+
+#include "base/banned.h"
+
+const struct command *const command_table[] = {
+	&cmd_stage_list,     &cmd_stage_start, &cmd_stage_stop, &cmd_status, &cmd_connect,
+	&cmd_exec,	     &cmd_run,	       &cmd_shell,	&cmd_doctor, &cmd_image_build,
+	&cmd_stage_validate, &cmd_completion,  &cmd_version,	&cmd_help,   &cmd_complete,
+	&cmd_needs_root,
+};
+const size_t command_count = ARRAY_SIZE(command_table);
+
+const struct option global_options[] = {
+	[GLOBAL_LAB] = { 0, "lab", "NAME", "the lab (default: called after the user)",
+			 COMPLETE_LAB },
+	[GLOBAL_JSON] = { 0, "json", NULL, "print the result as JSON", COMPLETE_NOTHING },
+	[GLOBAL_VERBOSE] = { 'v', "verbose", NULL, "tell every step", COMPLETE_NOTHING },
+	[GLOBAL_QUIET] = { 'q', "quiet", NULL, "no progress, no warnings", COMPLETE_NOTHING },
+	[GLOBAL_HELP] = { 'h', "help", NULL, "show help", COMPLETE_NOTHING },
+	[GLOBAL_VERSION] = { 0, "version", NULL, "show the version", COMPLETE_NOTHING },
+	{ 0 },
+};
+
+int command_find(const char *name, const struct command **ret, struct err *err)
+{
+	auto_strv visible = { 0 };
+	const char *near;
+
+	for (size_t i = 0; i < command_count; i++) {
+		if (strcmp(command_table[i]->name, name) == 0) {
+			*ret = command_table[i];
+			return 0;
+		}
+		if (!command_table[i]->hidden)
+			strv_add(&visible, command_table[i]->name);
+	}
+	near = nearest_name(name, visible.v, visible.n);
+	err_set(err, ERR_USAGE, 0, "there is no verb '%.64s'", name);
+	if (near)
+		return err_hint(err, "did you mean 'labctl %s'?", near);
+	return err_hint(err, "'labctl help' lists the verbs");
+}

@@ -1,0 +1,228 @@
+/* SPDX-License-Identifier: MIT */
+/* lab.c - a stage made concrete: names, MACs, wires, the mark on its links, its lock. */
+#include "lab/lab.h"
+
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/fs.h"
+#include "base/mem.h"
+
+#include "base/banned.h"
+
+#define GROUP_BITS 20
+
+static const char *const state_names[] = {
+	[LAB_STARTING] = "starting",
+	[LAB_RUNNING] = "running",
+	[LAB_STOPPING] = "stopping",
+};
+_Static_assert(ARRAY_SIZE(state_names) == LAB_STATE_MAX, "a state lacks its name");
+
+static const char *const src_names[] = {
+	[LAB_SRC_NONE] = "none",
+	[LAB_SRC_IDMAP] = "idmapped",
+	[LAB_SRC_PLAIN] = "plain",
+	[LAB_SRC_READONLY] = "read-only",
+};
+_Static_assert(ARRAY_SIZE(src_names) == LAB_SRC_MAX, "a src mode lacks its name");
+
+const char *lab_state_name(enum lab_state s)
+{
+	return state_names[s];
+}
+
+const char *lab_src_name(enum lab_src s)
+{
+	return src_names[s];
+}
+
+void lab_free(struct lab *l)
+{
+	if (!l)
+		return;
+	stage_free(l->stage);
+	free(l->stage_text);
+	free(l->networks);
+	free(l->src_dir);
+	free(l->image);
+	free(l->dir);
+	free(l->record);
+	free(l->stage_file);
+	free(l);
+}
+
+char *lab_container_name(const struct lab *l, const char *client)
+{
+	return xasprintf("labctl-%s-%s", l->name, client);
+}
+
+char *lab_path(const struct lab *l, const char *file)
+{
+	return xasprintf("%s/%s", l->dir, file);
+}
+
+bool lab_is_before_boot(const struct lab *l)
+{
+	char now[37];
+
+	return proc_boot_id(now, NULL) == 0 && strcmp(now, l->boot_id) != 0;
+}
+
+struct macaddr lab_client_mac(const struct stage_interface *ifc)
+{
+	return ifc->has_mac ? ifc->mac : macaddr_from_ipv4(&ifc->address.addr);
+}
+
+static char *group_path(const struct lab_ctx *ctx, uint32_t group)
+{
+	return xasprintf("%s/groups/%08x", ctx->state_dir, group);
+}
+
+/* A symlink is made by one lab only, and its text says which. */
+int lab_claim(const struct lab_ctx *ctx, struct lab *l, struct err *err)
+{
+	uint32_t hash = 2166136261u; /* FNV-1a */
+	auto_free char *dir = xasprintf("%s/groups", ctx->state_dir);
+
+	if (fs_mkdirs(dir, 0755, err) < 0)
+		return -1;
+	for (const char *p = l->name; *p; p++)
+		hash = (hash ^ (unsigned char)*p) * 16777619u;
+	for (uint32_t i = 0; i < 1u << GROUP_BITS; i++) {
+		uint32_t group = LAB_GROUP_BASE | ((hash + i) & ~LAB_GROUP_MASK);
+		auto_free char *path = group_path(ctx, group);
+		char holder[LAB_NAME_MAX + 2];
+		ssize_t n;
+
+		if (symlink(l->name, path) == 0) {
+			l->group = group;
+			return 0;
+		}
+		if (errno != EEXIST)
+			return err_set(err, ERR_ENV, errno, "cannot make '%s'", path);
+		n = readlink(path, holder, sizeof(holder) - 1);
+		if (n > 0 && (size_t)n == strlen(l->name) &&
+		    memcmp(holder, l->name, (size_t)n) == 0) {
+			l->group = group;
+			return 0;
+		}
+	}
+	return err_set(err, ERR_CONFLICT, 0, "every link group is taken");
+}
+
+static void name_network(struct lab *l, size_t i)
+{
+	const struct stage_network *sn = &l->stage->networks[i];
+	struct lab_network *n = &l->networks[i];
+
+	if (stage_network_ends(l->stage, i) == 2) {
+		n->wire = LAB_WIRE_DIRECT;
+	} else {
+		n->wire = LAB_WIRE_BRIDGE;
+		snprintf(n->bridge, sizeof(n->bridge), "br%u", (unsigned)i + 1);
+		snprintf(l->fabric_ns, sizeof(l->fabric_ns), "labctl-%s-fabric", l->name);
+	}
+	if (!sn->has_router)
+		return;
+	memcpy(n->ifname, sn->name, sizeof(n->ifname));
+	n->mac = sn->has_mac ? sn->mac : macaddr_from_ipv4(&sn->router);
+	n->guarded = sn->address_mode == STAGE_ADDRESS_PASSIVE;
+}
+
+static int read_stage_text(struct lab *l, struct err *err)
+{
+	auto_free char *path = xasprintf("%s/stage.json", l->stage->dir);
+
+	if (l->stage->kind == STAGE_SCRIPTS)
+		return 0;
+	return fs_read(path, 1 << 20, &l->stage_text, NULL, err);
+}
+
+static int find_src(const struct lab_ctx *ctx, struct lab *l, struct err *err)
+{
+	char real[PATH_MAX];
+
+	if (!ctx->src_dir || l->stage->kind == STAGE_SCRIPTS)
+		return 0;
+	if (!realpath(ctx->src_dir, real) || !fs_is_dir(real)) {
+		err_set(err, ERR_NOT_FOUND, 0, "there is no directory '%s' to mount as src",
+			ctx->src_dir);
+		return err_hint(err, "make it (mkdir '%s') or name another with --src DIR",
+				ctx->src_dir);
+	}
+	l->src_dir = xstrdup(real);
+	return 0;
+}
+
+int lab_new(struct lab_ctx *ctx, struct stage *stage, bool isolated, struct lab **ret,
+	    struct err *err)
+{
+	auto_lab l = xcalloc(1, sizeof(*l));
+
+	memcpy(l->name, ctx->lab, sizeof(l->name));
+	l->stage = stage;
+	if (read_stage_text(l, err) < 0 || find_src(ctx, l, err) < 0 ||
+	    proc_boot_id(l->boot_id, err) < 0) {
+		l->stage = NULL; /* stays the caller's */
+		return -1;
+	}
+	l->owner = ctx->caller;
+	l->since = time(NULL);
+	l->isolated = isolated;
+	if (isolated)
+		snprintf(l->seat_ns, sizeof(l->seat_ns), "labctl-%s", l->name);
+	snprintf(l->guard, sizeof(l->guard), "labctl-%s", l->name);
+	l->networks = xcalloc(stage->n_networks, sizeof(*l->networks));
+	for (size_t i = 0; i < stage->n_networks; i++)
+		name_network(l, i);
+	l->image = xstrdup(ctx->image);
+	l->dir = xasprintf("%s/%s", ctx->run_dir, l->name);
+	l->record = xasprintf("%s/labs/%s.json", ctx->state_dir, l->name);
+	if (ctx->default_lab && ctx->in_tree)
+		l->stage_file = xasprintf("%s/.stage", ctx->root);
+	*ret = steal_ptr(&l);
+	return 0;
+}
+
+int lab_forget(const struct lab_ctx *ctx, const struct lab *l, struct err *err)
+{
+	auto_free char *group = group_path(ctx, l->group);
+
+	if (fs_remove(l->record, err) < 0 || fs_remove(group, err) < 0)
+		return -1;
+	return 0;
+}
+
+int lab_lock(const struct lab_ctx *ctx, const char *what, struct lab_lock *ret, struct err *err)
+{
+	auto_free char *path = xasprintf("%s/%s.lock", ctx->run_dir, ctx->lab);
+	auto_free char *who = xasprintf("'labctl %s' (process %d, user %s)", what, (int)getpid(),
+					ctx->caller.name);
+	char holder[256] = "";
+	int fd;
+
+	if (fs_mkdirs(ctx->run_dir, 0755, err) < 0)
+		return -1;
+	if (fs_lock(path, who, &fd, holder, sizeof(holder), err) < 0) {
+		if (!err_is(err, ERR_BUSY))
+			return -1;
+		err_set(err, ERR_BUSY, 0, "%s is at work on lab '%s'",
+			*holder ? holder : "another labctl", ctx->lab);
+		return err_hint(err, "wait until it has finished, then try again");
+	}
+	ret->path = steal_ptr(&path);
+	ret->fd = fd;
+	return 0;
+}
+
+void lab_unlock(struct lab_lock *lock)
+{
+	if (!lock->path)
+		return;
+	fs_unlock(lock->path, lock->fd);
+	free(steal_ptr(&lock->path));
+}

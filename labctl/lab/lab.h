@@ -1,0 +1,128 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * lab.h - one lab: a stage made concrete, and its record on disk.
+ *
+ * The record ($LABCTL_STATE/labs/<lab>.json) is written before anything else is made and
+ * removed after everything else is gone. It names all that the lab may own, the stage's own
+ * text included, so that stopping, looking and repairing never need the stage's directory.
+ */
+#ifndef LABCTL_LAB_LAB_H
+#define LABCTL_LAB_LAB_H
+
+#include <net/if.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <time.h>
+
+#include "base/str.h"
+#include "lab/ctx.h"
+#include "stage/load.h"
+
+/* IFLA_GROUP of every link of a lab: this base and 20 bits that are the lab's alone. */
+#define LAB_GROUP_BASE 0x1ab00000u
+#define LAB_GROUP_MASK 0xfff00000u
+
+#define LAB_LABEL	 "labctl.lab"
+#define LAB_LABEL_STAGE	 "labctl.stage"
+#define LAB_LABEL_CLIENT "labctl.client"
+#define LAB_LABEL_OWNER	 "labctl.owner"
+
+enum lab_state {
+	LAB_STARTING,
+	LAB_RUNNING,
+	LAB_STOPPING,
+	LAB_STATE_MAX
+};
+
+enum lab_wire {
+	LAB_WIRE_DIRECT, /* two ends: one veth pair */
+	LAB_WIRE_BRIDGE, /* a bridge in the fabric namespace */
+};
+
+/* Runs parallel to stage.networks. */
+struct lab_network {
+	enum lab_wire wire;
+	char bridge[IFNAMSIZ]; /* in the fabric; empty for a direct wire */
+	char ifname[IFNAMSIZ]; /* in the seat; empty when the network does not reach it */
+	struct macaddr mac;    /* the seat's side */
+	bool guarded;	       /* by the nftables hook; false: the weaker guard, or kernel mode */
+};
+
+/* How src/ reaches the clients. */
+enum lab_src {
+	LAB_SRC_NONE,
+	LAB_SRC_IDMAP,	  /* the owner's files, written as the owner */
+	LAB_SRC_PLAIN,	  /* real root's own */
+	LAB_SRC_READONLY, /* no idmapped mounts here */
+	LAB_SRC_MAX
+};
+
+struct lab {
+	char name[LAB_NAME_MAX + 1];
+	struct stage *stage; /* owned */
+	char *stage_text;    /* the stage file's text; NULL for scripts */
+	enum lab_state state;
+	struct caller owner;
+	char boot_id[37];
+	time_t since;
+	uint32_t group;
+	bool isolated;
+	char seat_ns[64];   /* name in /run/netns; empty: the host's namespace */
+	char fabric_ns[64]; /* empty: no network needs a bridge */
+	char guard[64];	    /* nftables table */
+	struct lab_network *networks;
+	enum lab_src src;
+	char *src_dir;	  /* the student's directory; NULL: none */
+	char *image;	  /* for clients that name none */
+	char *dir;	  /* $LABCTL_RUN/<lab>: lab.json, hosts, src */
+	char *record;	  /* path of the record */
+	char *stage_file; /* .stage of the repository, or NULL */
+};
+
+void lab_free(struct lab *l);
+DEFINE_AUTO(lab, struct lab *, lab_free, NULL)
+#define auto_lab auto_cleanup(lab) struct lab *
+
+/* Concrete from a stage (stolen on success): names, MACs, wires. Nothing is made or taken. */
+int lab_new(struct lab_ctx *ctx, struct stage *stage, bool isolated, struct lab **ret,
+	    struct err *err) MUST_CHECK;
+/* Takes a link group for the lab, its until lab_forget(). */
+int lab_claim(const struct lab_ctx *ctx, struct lab *l, struct err *err) MUST_CHECK;
+
+/* Writes the record in the given state. */
+int lab_save(struct lab *l, enum lab_state state, struct err *err) MUST_CHECK;
+/* ERR_NOT_FOUND when there is no such lab; the hint says how to start one. */
+int lab_load(const struct lab_ctx *ctx, const char *name, struct lab **ret,
+	     struct err *err) MUST_CHECK;
+/* Removes record and group. */
+int lab_forget(const struct lab_ctx *ctx, const struct lab *l, struct err *err) MUST_CHECK;
+/* Names of all labs that have a record. */
+int lab_names(const struct lab_ctx *ctx, struct strv *ret, struct err *err) MUST_CHECK;
+
+const char *lab_state_name(enum lab_state s);
+const char *lab_src_name(enum lab_src s);
+
+/* "labctl-<lab>-<client>"; heap text. */
+char *lab_container_name(const struct lab *l, const char *client);
+/* A file below the lab's run directory; heap text. */
+char *lab_path(const struct lab *l, const char *file);
+/* Has the host booted since the lab was started? Then its links, namespaces, mounts are gone. */
+bool lab_is_before_boot(const struct lab *l);
+/* MAC of a client's interface: the stage's choice, else from its address. */
+struct macaddr lab_client_mac(const struct stage_interface *ifc);
+
+/* One command at a time works on a lab. ERR_BUSY names the holder. */
+struct lab_lock {
+	char *path;
+	int fd;
+};
+int lab_lock(const struct lab_ctx *ctx, const char *what, struct lab_lock *ret,
+	     struct err *err) MUST_CHECK;
+void lab_unlock(struct lab_lock *lock);
+static inline void auto_lab_lock_(struct lab_lock *l)
+{
+	lab_unlock(l);
+}
+#define auto_lab_lock auto_cleanup(lab_lock) struct lab_lock
+
+#endif

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: MIT */
+/* session.h - what the verbs ask for: start a stage, stop it, run the student's program. */
+#ifndef LABCTL_LAB_SESSION_H
+#define LABCTL_LAB_SESSION_H
+
+#include <stdbool.h>
+
+#include "base/str.h"
+#include "lab/lab.h"
+
+/* Finds and reads a stage, and makes it concrete; nothing on the machine changes. Problems of
+ * the stage file go to *problems. */
+int session_prepare(struct lab_ctx *ctx, const char *stage, bool isolated,
+		    struct stage_problems *problems, struct lab **ret, struct err *err) MUST_CHECK;
+
+/* Stops what runs in ctx's lab (left half-done or not), then brings `l` up. */
+int session_start(struct lab_ctx *ctx, struct lab *l, struct err *err) MUST_CHECK;
+
+/* ERR_NOT_FOUND when nothing runs. *ret_stage (may be NULL): heap text, the stage's name. */
+int session_stop(struct lab_ctx *ctx, char **ret_stage, struct err *err) MUST_CHECK;
+
+/* The lab, which must be running (not half-started, not from before a reboot). */
+int session_running(const struct lab_ctx *ctx, struct lab **ret, struct err *err) MUST_CHECK;
+
+/* The container of a client: ERR_NOT_FOUND suggests the nearest name. Heap text. */
+int session_container(const struct lab *l, const char *client, char **ret,
+		      struct err *err) MUST_CHECK;
+
+/* Becomes argv: in the seat, as the calling user, with CAP_NET_RAW and CAP_NET_ADMIN (ambient)
+ * and no other capability, LAB_FILE in the environment. Signals and the exit code are then the
+ * program's own. Returns only on failure; *ret_code is 127 (not found), 126 (cannot be
+ * executed) or 125 (labctl failed). */
+int session_exec(struct lab_ctx *ctx, const struct lab *l, char **argv, int *ret_code,
+		 struct err *err) MUST_CHECK;
+
+#endif

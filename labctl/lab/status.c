@@ -1,0 +1,332 @@
+/* SPDX-License-Identifier: MIT */
+/* status.c - a lab's record against kernel and engine. */
+#include "lab/status.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <unistd.h>
+#include <fcntl.h>
+
+#include "base/fs.h"
+#include "base/mem.h"
+#include "docker/container.h"
+#include "lab/srcmount.h"
+#include "net/guard.h"
+#include "net/link.h"
+#include "net/netns.h"
+#include "net/offload.h"
+
+#include "base/banned.h"
+
+struct report {
+	struct lab_ctx *ctx;
+	const struct lab *lab;
+	json_t *drift;
+	bool running; /* drift is only told of a lab that should be whole */
+};
+
+static void drift(struct report *r, const char *fmt, ...) PRINTF_LIKE(2, 3);
+
+static void drift(struct report *r, const char *fmt, ...)
+{
+	char text[512];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	json_array_append_new(r->drift, json_string(text));
+}
+
+static json_t *interfaces_json(const struct lab *l, const struct stage_client *c)
+{
+	json_t *all = json_array();
+
+	for (size_t i = 0; i < c->n_interfaces; i++) {
+		const struct stage_interface *ifc = &c->interfaces[i];
+		struct macaddr m = lab_client_mac(ifc);
+		char mac[MACADDR_TEXT], addr[IPNET_TEXT];
+
+		json_array_append_new(all,
+				      json_pack("{s:s, s:s, s:s, s:s*}", "name", ifc->name,
+						"network", l->stage->networks[ifc->network].name,
+						"mac", macaddr_format(&m, mac), "address",
+						ifc->has_address ? ipnet_format(&ifc->address, addr)
+								 : NULL));
+	}
+	return all;
+}
+
+static const struct container_info *find_container(const struct container_list *list,
+						   const char *name)
+{
+	for (size_t i = 0; i < list->n; i++) {
+		if (strcmp(list->v[i].name, name) == 0)
+			return &list->v[i];
+	}
+	return NULL;
+}
+
+/* Returns what is wrong with the engine, or NULL. */
+static char *add_clients(struct report *r, json_t *doc)
+{
+	const struct lab *l = r->lab;
+	auto_free char *label = xasprintf(LAB_LABEL "=%s", l->name);
+	auto_container_list list = { 0 };
+	json_t *all = json_array();
+	struct err err = { 0 };
+	struct engine *e;
+	bool known = lab_ctx_engine(r->ctx, &e, &err) == 0 &&
+		     container_list_by_label(e, label, &list, &err) == 0;
+
+	for (size_t i = 0; i < l->stage->n_clients; i++) {
+		const struct stage_client *c = &l->stage->clients[i];
+		auto_free char *name = lab_container_name(l, c->name);
+		const struct container_info *info = find_container(&list, name);
+		const char *state = !known ? "unknown" : info ? info->state : "gone";
+
+		json_array_append_new(all, json_pack("{s:s, s:s, s:s, s:o}", "name", c->name,
+						     "container", name, "state", state,
+						     "interfaces", interfaces_json(l, c)));
+		if (known && strcmp(state, "running") != 0)
+			drift(r, "client '%s' is %s%s%s%s", c->name, state, info ? " (" : "",
+			      info ? info->status : "", info ? ")" : "");
+	}
+	json_object_set_new(doc, "clients", all);
+	return known ? NULL : xstrdup(err.msg);
+}
+
+struct seat_view {
+	bool known; /* the seat could be looked into */
+	bool guard_known;
+	int fd; /* -1: the current namespace */
+	struct nl *nl;
+	struct link_info *links;
+	size_t n_links;
+	struct addr_info *addrs;
+	size_t n_addrs;
+	struct strv guarded;
+	struct offload *offload;
+};
+
+static void seat_view_done(struct seat_view *v)
+{
+	nl_close(v->nl);
+	offload_close(v->offload);
+	free(v->links);
+	free(v->addrs);
+	strv_done(&v->guarded);
+	if (v->fd >= 0)
+		close(v->fd);
+}
+
+static void look_into_seat(struct report *r, struct seat_view *v)
+{
+	struct err err = { 0 };
+
+	v->fd = -1;
+	if (r->lab->isolated && netns_open_name(r->lab->seat_ns, &v->fd, &err) < 0) {
+		if (err_is(&err, ERR_NOT_FOUND))
+			drift(r, "the seat's namespace '%s' is gone", r->lab->seat_ns);
+		return;
+	}
+	if (r->lab->isolated && geteuid() != 0)
+		return; /* nobody else may enter */
+	v->known = nl_open(v->fd, &v->nl, &err) == 0 &&
+		   link_list(v->nl, &v->links, &v->n_links, &err) == 0 &&
+		   addr_list(v->nl, &v->addrs, &v->n_addrs, &err) == 0;
+	if (geteuid() != 0)
+		return;
+	v->guard_known = guard_list(v->fd, r->lab->guard, &v->guarded, NULL) == 0;
+	if (offload_open(v->fd, &v->offload, NULL) < 0)
+		v->offload = NULL;
+}
+
+static bool is_guarded(const struct seat_view *v, const char *ifname)
+{
+	for (size_t i = 0; i < v->guarded.n; i++) {
+		if (strcmp(v->guarded.v[i], ifname) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* What the kernel must not have on a passive interface. */
+static void check_passive(struct report *r, struct seat_view *v, size_t i,
+			  const struct link_info *got)
+{
+	const struct stage_network *sn = &r->lab->stage->networks[i];
+	const struct lab_network *ln = &r->lab->networks[i];
+	bool local = false;
+
+	if (v->guard_known && ln->guarded && !is_guarded(v, ln->ifname))
+		drift(r, "the guard of '%s' is gone: the kernel may answer in the student's place",
+		      ln->ifname);
+	if (route_has_local(v->nl, got->ifindex, &sn->router, &local, NULL) == 0 && local) {
+		char addr[IPADDR_TEXT];
+
+		drift(r,
+		      "the kernel took %s of '%s' as its own (was the link set down and up?): "
+		      "programs of this computer reach themselves there",
+		      ipaddr_format(&sn->router, addr), ln->ifname);
+	}
+}
+
+static void check_link(struct report *r, struct seat_view *v, size_t i, const struct link_info *got)
+{
+	const struct stage_network *sn = &r->lab->stage->networks[i];
+	const struct lab_network *ln = &r->lab->networks[i];
+	auto_strv on = { 0 };
+	bool addr = false;
+
+	if (got->group != r->lab->group) {
+		drift(r, "'%s' is not this lab's link any more", ln->ifname);
+		return;
+	}
+	if (!(got->flags & IFF_UP))
+		drift(r, "'%s' is down (ip link set %s up)", ln->ifname, ln->ifname);
+	else if (!got->carrier)
+		drift(r, "'%s' has lost its other end", ln->ifname);
+	if (got->mtu != sn->mtu)
+		drift(r, "'%s' has mtu %u, not %u", ln->ifname, got->mtu, sn->mtu);
+	if (!macaddr_equal(&got->mac, &ln->mac))
+		drift(r, "'%s' has another MAC address than the lab gave it", ln->ifname);
+	for (size_t k = 0; k < v->n_addrs && !addr; k++)
+		addr = v->addrs[k].ifindex == got->ifindex &&
+		       ipaddr_equal(&v->addrs[k].net.addr, &sn->router);
+	if (!addr)
+		drift(r, "'%s' has lost the router's address", ln->ifname);
+	if (v->offload && offload_check(v->offload, ln->ifname, &on, NULL) == 0 && on.n)
+		drift(r, "'%s' has the offload '%s' on: frames are not what the wire would carry",
+		      ln->ifname, on.v[0]);
+	if (sn->address_mode == STAGE_ADDRESS_PASSIVE)
+		check_passive(r, v, i, got);
+}
+
+static const char *guard_word(const struct lab *l, size_t i)
+{
+	if (l->stage->networks[i].address_mode == STAGE_ADDRESS_KERNEL)
+		return "none";
+	return l->networks[i].guarded ? "ingress" : "weak";
+}
+
+static json_t *network_json(const struct lab *l, size_t i, const char *state)
+{
+	const struct stage_network *sn = &l->stage->networks[i];
+	const struct lab_network *ln = &l->networks[i];
+	char subnet[IPNET_TEXT], addr[IPADDR_TEXT], mac[MACADDR_TEXT];
+	json_t *n = json_pack("{s:s, s:s, s:i}", "name", sn->name, "subnet",
+			      ipnet_format(&sn->subnet, subnet), "mtu", (int)sn->mtu);
+
+	if (!ln->ifname[0])
+		return n;
+	json_object_set_new(n, "interface", json_string(ln->ifname));
+	json_object_set_new(n, "address", json_string(ipaddr_format(&sn->router, addr)));
+	json_object_set_new(n, "mac", json_string(macaddr_format(&ln->mac, mac)));
+	json_object_set_new(n, "state", json_string(state));
+	json_object_set_new(n, "guard", json_string(guard_word(l, i)));
+	return n;
+}
+
+static void add_networks(struct report *r, json_t *doc)
+{
+	const struct lab *l = r->lab;
+	json_t *all = json_array();
+	struct seat_view v = { 0 };
+
+	look_into_seat(r, &v);
+	for (size_t i = 0; i < l->stage->n_networks; i++) {
+		const struct link_info *got = NULL;
+		const char *ifname = l->networks[i].ifname;
+
+		for (size_t k = 0; k < v.n_links && !got; k++)
+			got = strcmp(v.links[k].name, ifname) == 0 ? &v.links[k] : NULL;
+		json_array_append_new(all, network_json(l, i,
+							!v.known	      ? "unknown"
+							: !got		      ? "gone"
+							: got->flags & IFF_UP ? "up"
+									      : "down"));
+		if (!ifname[0] || !v.known)
+			continue;
+		if (!got)
+			drift(r, "interface '%s' is gone", ifname);
+		else
+			check_link(r, &v, i, got);
+	}
+	seat_view_done(&v);
+	json_object_set_new(doc, "networks", all);
+}
+
+/* Is a labctl at work on it right now? The lock's file is open to everyone's reading. */
+static bool is_busy(const struct lab_ctx *ctx)
+{
+	auto_free char *path = xasprintf("%s/%s.lock", ctx->run_dir, ctx->lab);
+	auto_fd fd = open(path, O_RDONLY | O_CLOEXEC);
+
+	return fd >= 0 && flock(fd, LOCK_SH | LOCK_NB) < 0 && errno == EWOULDBLOCK;
+}
+
+static void add_state(struct report *r, json_t *doc)
+{
+	const struct lab *l = r->lab;
+	bool before_boot = lab_is_before_boot(l);
+	const char *state = before_boot ? "stopped" : lab_state_name(l->state);
+
+	json_object_set_new(doc, "state", json_string(state));
+	if (before_boot)
+		drift(r, "the computer was booted since: links and namespaces are gone; start the "
+			 "stage "
+			 "again");
+	else if (l->state != LAB_RUNNING && !is_busy(r->ctx))
+		drift(r, "a labctl that was %s it has died: 'labctl stage-stop' cleans up", state);
+	r->running = !before_boot && l->state == LAB_RUNNING;
+	if (r->running && l->stage->kind == STAGE_JSON && !fs_is_dir(l->stage->dir))
+		drift(r, "the stage's directory '%s' is gone; the lab runs on without it",
+		      l->stage->dir);
+}
+
+static void add_src(struct report *r, json_t *doc)
+{
+	auto_free char *target = lab_path(r->lab, "src");
+
+	json_object_set_new(doc, "src",
+			    json_pack("{s:s*, s:s}", "directory", r->lab->src_dir, "mode",
+				      lab_src_name(r->lab->src)));
+	if (r->running && r->lab->src != LAB_SRC_NONE && !srcmount_is_mounted(target))
+		drift(r, "the mount of '%s' is gone", r->lab->src_dir);
+}
+
+int lab_status(struct lab_ctx *ctx, json_t **ret, struct err *err)
+{
+	auto_lab l = NULL;
+	json_auto_t *doc = NULL;
+	auto_free char *engine = NULL;
+	struct report r = { .ctx = ctx };
+
+	if (lab_load(ctx, ctx->lab, &l, err) < 0)
+		return -1;
+	r.lab = l;
+	r.drift = json_array();
+	doc = json_pack("{s:s, s:s, s:s, s:I, s:s, s:b, s:s?, s:o}", "lab", l->name, "stage",
+			l->stage->name, "title", l->stage->title, "since", (json_int_t)l->since,
+			"owner", l->owner.name, "isolated", l->isolated, "seat",
+			l->isolated ? l->seat_ns : NULL, "drift", r.drift);
+	if (!doc)
+		return err_set(err, ERR_INTERNAL, 0, "cannot pack the status");
+	add_state(&r, doc);
+	engine = add_clients(&r, doc);
+	json_object_set_new(doc, "engine", json_string(engine ? engine : "ok"));
+	if (r.running) {
+		add_networks(&r, doc);
+	} else {
+		json_t *all = json_array();
+
+		for (size_t i = 0; i < l->stage->n_networks; i++)
+			json_array_append_new(all, network_json(l, i, "unknown"));
+		json_object_set_new(doc, "networks", all);
+	}
+	add_src(&r, doc);
+	*ret = steal_ptr(&doc);
+	return 0;
+}

@@ -1,0 +1,148 @@
+/* SPDX-License-Identifier: MIT */
+/* main.c - globals, dispatch, progress, errors, exit codes. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/str.h"
+#include "cmd/command.h"
+
+#include "base/banned.h"
+
+#define EXIT_OWN_FAILURE 125 /* of verbs that pass on another program's code */
+
+void print_json(json_t *doc)
+{
+	json_dumpf(doc, stdout, JSON_INDENT(2));
+	putchar('\n');
+	json_decref(doc);
+}
+
+/* One line on a terminal, rewritten; nothing elsewhere. */
+static void show_progress(void *arg, unsigned done, unsigned total, const char *text)
+{
+	bool *shown = arg;
+
+	*shown = true;
+	if (total)
+		fprintf(stderr, "\r\033[K[%u/%u] %.200s", done, total, text);
+	else
+		fprintf(stderr, "\r\033[K%.200s", text);
+	fflush(stderr);
+}
+
+static void clear_progress(bool shown)
+{
+	if (shown)
+		fputs("\r\033[K", stderr);
+}
+
+static int report(const struct err *err, bool json, int code)
+{
+	if (json) {
+		print_json(json_pack("{s:{s:s, s:s, s:s*, s:i}}", "error", "kind",
+				     err_kind_name(err->kind), "message", err->msg, "hint",
+				     err->hint[0] ? err->hint : NULL, "exit_code", code));
+		return code;
+	}
+	fprintf(stderr, "labctl: %s\n", err->msg);
+	if (err->hint[0])
+		fprintf(stderr, "        %s\n", err->hint);
+	return code;
+}
+
+static int check_needs(const struct cmd *cmd, const struct args *args, int argc, char **argv,
+		       struct err *err)
+{
+	auto_str line = { 0 };
+
+	if (command_needs(cmd->command, args) != NEEDS_ROOT || geteuid() == 0)
+		return 0;
+	for (int i = 1; i < argc; i++)
+		str_addf(&line, " %s", argv[i]);
+	err_set(err, ERR_ENV, 0, "'labctl %s' needs root", cmd->command->name);
+	return err_hint(err, "run: sudo %s%.300s", cmd->ctx->exe, str_get(&line));
+}
+
+static int run_command(struct cmd *cmd, const struct args *global, const struct args *args,
+		       int argc, char **argv)
+{
+	struct lab_ctx ctx = { 0 };
+	struct err err = { 0 };
+	bool shown = false;
+	int code;
+
+	cmd->ctx = &ctx;
+	if (isatty(STDERR_FILENO) && log_get_level() == LOG_NORMAL) {
+		ctx.progress = show_progress;
+		ctx.progress_arg = &shown;
+	}
+	if (lab_ctx_init(&ctx, global->opt[GLOBAL_LAB], &err) < 0 ||
+	    check_needs(cmd, args, argc, argv, &err) < 0)
+		code = -1;
+	else
+		code = cmd->command->run(cmd, args, &err);
+	clear_progress(shown);
+	lab_ctx_done(&ctx);
+	if (code >= 0)
+		return code;
+	code = err_exit_code(err.kind);
+	if (cmd->command->own_code)
+		code = cmd->failure_code ? cmd->failure_code : EXIT_OWN_FAILURE;
+	return report(&err, cmd->json && !cmd->command->own_code, code);
+}
+
+static int dispatch(int argc, char **argv)
+{
+	struct args global = { 0 }, args = { 0 };
+	struct cmd cmd = { 0 };
+	struct err err = { 0 };
+	int code;
+
+	if (command_parse(argc - 1, argv + 1, &cmd.command, &global, &args, &err) < 0) {
+		code = report(&err, global.opt[GLOBAL_JSON] != NULL, err_exit_code(err.kind));
+		free(args.v);
+		return code;
+	}
+	cmd.json = global.opt[GLOBAL_JSON] != NULL;
+	if (global.opt[GLOBAL_VERBOSE])
+		log_set_level(LOG_DEBUG);
+	if (global.opt[GLOBAL_QUIET])
+		log_set_level(LOG_QUIET);
+	if (global.opt[GLOBAL_VERSION]) {
+		cmd.command = &cmd_version;
+		code = cmd_version.run(&cmd, &args, &err);
+	} else if (global.opt[GLOBAL_HELP] && cmd.command) {
+		help_command(stdout, cmd.command);
+		code = 0;
+	} else if (global.opt[GLOBAL_HELP]) {
+		help_overview(stdout);
+		code = 0;
+	} else if (!cmd.command) {
+		help_overview(stderr);
+		code = err_exit_code(ERR_USAGE);
+	} else {
+		code = run_command(&cmd, &global, &args, argc, argv);
+	}
+	free(args.v);
+	return code;
+}
+
+/* A result that could not be written is no result. */
+static int finish(int code)
+{
+	if (fflush(stdout) == 0 && !ferror(stdout))
+		return code;
+	fputs("labctl: cannot write to standard output\n", stderr);
+	return code ? code : err_exit_code(ERR_ENV);
+}
+
+int main(int argc, char **argv)
+{
+	mem_adopt_jansson();
+	interrupt_install();
+	return finish(dispatch(argc, argv));
+}
