@@ -38,7 +38,7 @@ V ?= 0
 Q := $(if $(filter 1,$V),,@)
 say = $(if $(filter 1,$V),,@printf '  %-6s %s\n' $(1) $(2))
 
-all: $B/labctl
+all: $B/labctl ## build/release/labctl (the default)
 
 help:
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 16
@@ -78,10 +78,47 @@ $B/unit/%: tests/unit/%.c $B/liblabctl.a $B/flags
 
 unit: $(UNIT)
 
+check: ## build and run all tests; as root: everything (sudo make check)
+	@tests/run.sh
+
+lint: ## format, layers, headers, cppcheck, shellcheck
+	@prove --exec tests/tap.sh $(filter-out tests/lint/tap.sh,$(wildcard tests/lint/*.sh))
+
+asan: ## the unit tests under the address and undefined behaviour sanitizers
+	@$(MAKE) --no-print-directory FLAVOUR=asan WERROR=1 all unit
+	@prove --exec tests/tap.sh $(UNIT:$B/%=build/asan/%)
+
+bench: all ## measure against docker-compose and the bare Engine API (needs root)
+	@tests/bench/run.sh
+
+fmt: ## format the C sources
+	clang-format -i $(shell find labctl tests -name '*.[ch]')
+
+cflags: # for the linters
+	@echo '$(LAB_CFLAGS) -I$B'
+
+SHARE := $(DESTDIR)$(PREFIX)/share
+COMPLETIONS := bash-completion/completions/labctl zsh/site-functions/_labctl \
+	fish/vendor_completions.d/labctl.fish
+# Directories are cleared away only as far as nothing else lives in them.
+install: all ## into DESTDIR and PREFIX
+	install -D -m 755 $B/labctl $(DESTDIR)$(PREFIX)/bin/labctl
+	find stages images -type d -exec install -d -m 755 $(SHARE)/labctl/{} \;
+	find stages images -type f -perm -100 -exec install -m 755 {} $(SHARE)/labctl/{} \;
+	find stages images -type f ! -perm -100 -exec install -m 644 {} $(SHARE)/labctl/{} \;
+	for file in $(COMPLETIONS); do \
+		mkdir -p $(SHARE)/$${file%/*} && \
+		$B/labctl completion $${file%%[-/]*} > $(SHARE)/$$file || exit 1; \
+	done
+
+uninstall: ## take back what install put there
+	rm -f $(DESTDIR)$(PREFIX)/bin/labctl $(COMPLETIONS:%=$(SHARE)/%)
+	rm -rf $(SHARE)/labctl
+
 clean: ## remove what was built
 	rm -rf build
 
 FORCE:
-.PHONY: all help unit clean FORCE
+.PHONY: all help unit check lint asan bench fmt cflags install uninstall clean FORCE
 .DELETE_ON_ERROR:
 -include $(OBJS:.o=.d) $B/main.d $(UNIT:=.d)

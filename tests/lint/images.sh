@@ -1,0 +1,17 @@
+#!/bin/bash
+# SPDX-License-Identifier: MIT
+# Both ways to the client image agree: images/config is what the Dockerfile says, too.
+. "$(dirname "$0")/tap.sh"
+
+same_settings() {
+	diff <(grep -v '^#' images/config) <(grep -E '^(ENV|WORKDIR|CMD|ENTRYPOINT|USER|EXPOSE|LABEL) ' images/Dockerfile)
+}
+one_name_a_line() { ! grep -n -v -E '^(#.*|[a-z0-9][a-z0-9+.-]*|)$' images/packages; }
+no_name_twice() { ! grep -v -e '^#' -e '^$' images/packages | sort | uniq -d | grep .; }
+reads_the_list() { grep -q '^COPY packages setup.sh /tmp/$' images/Dockerfile; }
+
+check 'images/config and the Dockerfile give the same settings' same_settings
+check 'images/packages: one name a line' one_name_a_line
+check 'images/packages: no name twice' no_name_twice
+check 'the Dockerfile takes its packages from images/packages' reads_the_list
+done_testing

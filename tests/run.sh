@@ -1,0 +1,78 @@
+#!/bin/bash
+# SPDX-License-Identifier: MIT
+# The test suite, as `make check` runs it: tests/run.sh [FILE…]
+#
+# Gets what is missing (as root), builds, runs everything under prove, and at the end asserts
+# that the machine is as it was: a lab that the user runs meanwhile is left alone.
+# LABCTL_TEST_STRICT=1 (CI): a skip is a failure; linters and the asan flavour run, too.
+set -euo pipefail
+
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+. ./install.sh # its functions: what is missing, whether the engine answers, the tree's owner
+
+is_root() { [ "$(id -u)" -eq 0 ]; }
+
+get_ready() {
+	local missing
+	missing=$(missing_packages "$build_needs$test_needs")
+	if is_root; then
+		if [ -n "$missing" ] || ! engine_answers || [ -z "$(image_id)" ]; then
+			./install.sh --tests
+		fi
+	elif [ -n "$missing" ]; then
+		printf 'missing for the tests: %s\ntype: sudo ./install.sh --tests\n' "${missing//$'\n'/ }" >&2
+		exit 3
+	fi
+	is_root || echo '# not root: tests that need root are skipped; all of them: sudo make check'
+}
+
+# With the owner's rights, so that a later make by him finds his own files.
+build() {
+	local log=build/check/build.log
+	mkdir -p build/check
+	! is_root || chown -R --reference=. build
+	if ! as_owner make --no-print-directory -j"$(nproc)" "$@" >"$log" 2>&1; then
+		tail -n 40 "$log" >&2
+		printf 'the build failed: make %s\n' "$*" >&2
+		exit 3
+	fi
+}
+
+# The files to run, in order; a flavour's are small wrappers under build/check.
+collect() {
+	local dir unit
+	if [ "${LABCTL_TEST_STRICT-}" = 1 ]; then
+		find tests/lint -name '*.sh' ! -name tap.sh | sort
+		for unit in tests/unit/test_*.c; do
+			[ ! -e "$unit" ] || wrapper "$(basename "$unit" .c)"
+		done
+	fi
+	for unit in tests/unit/test_*.c; do
+		[ ! -e "$unit" ] || printf 'build/release/unit/%s\n' "$(basename "$unit" .c)"
+	done
+	for dir in cli net docker; do
+		[ ! -d "tests/$dir" ] || find "tests/$dir" -maxdepth 1 -name '*.bats' | sort
+	done
+	printf 'tests/leftovers.sh\n'
+}
+
+wrapper() {
+	local file=build/check/asan-$1.sh
+	printf 'exec build/asan/unit/%s\n' "$1" >"$file"
+	printf '%s\n' "$file"
+}
+
+get_ready
+build all unit
+[ "${LABCTL_TEST_STRICT-}" != 1 ] || build FLAVOUR=asan WERROR=1 all unit
+
+if [ $# -gt 0 ]; then
+	files=("$@")
+else
+	mapfile -t files < <(collect)
+fi
+LABCTL_TEST_WORLD=$(mktemp -d)
+export LABCTL_TEST_WORLD
+trap 'rm -rf "$LABCTL_TEST_WORLD"' EXIT
+bash tests/leftovers.sh --remember
+prove --exec tests/tap.sh "${files[@]}"

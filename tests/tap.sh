@@ -1,0 +1,28 @@
+#!/bin/bash
+# SPDX-License-Identifier: MIT
+# Run one test file of any kind and print TAP: `prove --exec tests/tap.sh FILE…`.
+#
+# With LABCTL_TEST_STRICT=1 a skipped test is a failed one. A file may take TEST_LIMIT seconds.
+set -uo pipefail
+
+cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit 1
+export CMOCKA_MESSAGE_OUTPUT=TAP LC_ALL=C.UTF-8 LABCTL_ROOT=$PWD
+export LABCTL=${LABCTL:-$PWD/build/release/labctl}
+
+case $1 in
+*.bats) command=(bats --formatter tap "$1") ;;
+*.sh) command=(bash "$1") ;;
+*.py) command=(/usr/bin/python3 "$1") ;;
+/*) command=("$1") ;;
+*) command=("./$1") ;;
+esac
+
+strict() {
+	if [ "${LABCTL_TEST_STRICT-}" = 1 ]; then
+		sed -u -E 's/^ok ([0-9]+.*# *skip)/not ok \1/I; s/^1\.\.0 *# *skip(.*)/1..1\nnot ok 1 - skipped:\1/I'
+	else
+		cat
+	fi
+}
+
+timeout --kill-after=20 "${TEST_LIMIT:-600}" "${command[@]}" </dev/null | strict
