@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <sys/queue.h>
+
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/parse.h"
@@ -19,26 +21,30 @@
 #define QUOTE_MAX	400 /* of a foreign error text */
 
 struct request {
-	struct request *next; /* while the version is not settled */
+	TAILQ_ENTRY(request) link; /* in waiting or sent */
 	struct engine *e;
+	bool sent;
 	char *method, *path, *body; /* method NULL: only waits for the version */
 	engine_done_fn *done;
 	void *arg;
 };
+
+TAILQ_HEAD(request_list, request);
 
 struct engine {
 	struct http *http;
 	char api[16]; /* "" until negotiated */
 	unsigned api_minor;
 	bool pinging;
-	struct request *waiting, **waiting_end;
+	struct request_list waiting, sent; /* waiting: until the version is settled */
 };
 
 int engine_open(const char *host, struct engine **ret, struct err *err)
 {
 	struct engine *e = xcalloc(1, sizeof(*e));
 
-	e->waiting_end = &e->waiting;
+	TAILQ_INIT(&e->waiting);
+	TAILQ_INIT(&e->sent);
 	if (http_open(host, &e->http, err)) {
 		free(e);
 		return -1;
@@ -49,29 +55,42 @@ int engine_open(const char *host, struct engine **ret, struct err *err)
 
 static void request_free(struct request *r)
 {
+	TAILQ_REMOVE(r->sent ? &r->e->sent : &r->e->waiting, r, link);
 	free(r->method);
 	free(r->path);
 	free(r->body);
 	free(r);
 }
 
-static struct request *waiting_take_all(struct engine *e)
+static void request_cancel(struct request *r)
 {
-	struct request *first = e->waiting;
+	http_cancel(r->e->http, r);
+	request_free(r);
+}
 
-	e->waiting = NULL;
-	e->waiting_end = &e->waiting;
-	return first;
+static void cancel_in(struct request_list *list, const void *arg)
+{
+	for (struct request *r = TAILQ_FIRST(list), *next; r; r = next) {
+		next = TAILQ_NEXT(r, link);
+		if (r->arg == arg)
+			request_cancel(r);
+	}
+}
+
+void engine_cancel(struct engine *e, const void *arg)
+{
+	cancel_in(&e->waiting, arg);
+	cancel_in(&e->sent, arg);
 }
 
 void engine_free(struct engine *e)
 {
+	struct request *r;
+
 	if (!e)
 		return;
-	for (struct request *r = waiting_take_all(e), *next; r; r = next) {
-		next = r->next;
-		request_free(r);
-	}
+	while ((r = TAILQ_FIRST(&e->waiting)) || (r = TAILQ_FIRST(&e->sent)))
+		request_cancel(r);
 	http_free(e->http);
 	free(e);
 }
@@ -169,10 +188,14 @@ int engine_err_from_reply(const char *call, long status, const char *body, size_
 
 /* ---- submitted requests ---- */
 
+/* The request is gone when its callback runs: that may submit, run or cancel as it likes. */
 static void request_end(struct request *r, json_t *reply, const struct err *err)
 {
-	r->done(r->arg, reply, err);
+	engine_done_fn *done = r->done;
+	void *arg = r->arg;
+
 	request_free(r);
+	done(arg, reply, err);
 }
 
 static void on_reply(void *arg, const struct http_reply *reply, const struct err *err)
@@ -203,7 +226,8 @@ char *engine_target(const struct engine *e, const char *path)
 
 static void request_send(struct request *r)
 {
-	auto_free char *target = engine_target(r->e, r->path);
+	struct engine *e = r->e;
+	auto_free char *target = engine_target(e, r->path);
 	struct http_request rq = {
 		.method = r->method,
 		.target = target,
@@ -213,7 +237,10 @@ static void request_send(struct request *r)
 		.done_arg = r,
 	};
 
-	http_submit(r->e->http, &rq);
+	TAILQ_REMOVE(&e->waiting, r, link);
+	TAILQ_INSERT_TAIL(&e->sent, r, link);
+	r->sent = true;
+	http_submit(e->http, &rq);
 }
 
 /* ---- version ---- */
@@ -262,17 +289,20 @@ static int settle_version(struct engine *e, const struct http_reply *reply, stru
 static void on_ping(void *arg, const struct http_reply *reply, const struct err *err)
 {
 	struct engine *e = arg;
-	struct request *r = waiting_take_all(e);
+	struct request *r;
 	struct err own = { 0 };
 	bool failed = err != NULL;
+	size_t n = 0;
 
 	e->pinging = false;
 	if (err)
 		own = *err;
 	else
 		failed = settle_version(e, reply, &own);
-	for (struct request *next; r; r = next) {
-		next = r->next;
+	TAILQ_FOREACH(r, &e->waiting, link)
+	n++;
+	/* what callbacks submit meanwhile waits for the next answer */
+	while (n-- && (r = TAILQ_FIRST(&e->waiting))) {
 		if (failed || !r->method)
 			request_end(r, NULL, failed ? &own : NULL);
 		else
@@ -309,13 +339,11 @@ static void submit(struct engine *e, const char *method, const char *path, char 
 		.done = done,
 		.arg = arg,
 	};
-	if (*e->api) {
+	TAILQ_INSERT_TAIL(&e->waiting, r, link);
+	if (*e->api)
 		request_send(r);
-		return;
-	}
-	*e->waiting_end = r;
-	e->waiting_end = &r->next;
-	start_ping(e);
+	else
+		start_ping(e);
 }
 
 void engine_submit(struct engine *e, const char *method, const char *path, json_t *body,

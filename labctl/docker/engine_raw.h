@@ -9,6 +9,9 @@
 
 struct http *engine_http(struct engine *e);
 
+/* Forgets the submitted requests with this arg; their callbacks are not called. */
+void engine_cancel(struct engine *e, const void *arg);
+
 /* Settles the API version unless that was done before. */
 int engine_negotiate(struct engine *e, struct err *err) MUST_CHECK;
 /* True once negotiated to at least 1.minor. */

@@ -584,6 +584,32 @@ int http_run(struct http *h, const bool *until, struct err *err)
 	return r;
 }
 
+void http_cancel(struct http *h, const void *done_arg)
+{
+	struct transfer **link = &h->queue;
+
+	for (size_t i = 0; i < ENGINE_CONNECTIONS; i++) {
+		struct transfer *t = h->active[i];
+
+		if (!t || t->rq.done_arg != done_arg)
+			continue;
+		transfer_detach(t);
+		transfer_free(t);
+	}
+	while (*link) {
+		struct transfer *t = *link;
+
+		if (t->rq.done_arg != done_arg) {
+			link = &t->next;
+			continue;
+		}
+		*link = t->next;
+		transfer_detach(t);
+		transfer_free(t);
+	}
+	h->queue_end = link;
+}
+
 /* ---- a connection of its own ---- */
 
 static int on_connect_progress(void *arg, curl_off_t a, curl_off_t b, curl_off_t c, curl_off_t d)
@@ -656,15 +682,17 @@ static ssize_t conn_result(struct http_conn *c, CURLcode code, size_t n)
 ssize_t http_conn_send(struct http_conn *c, const void *data, size_t n)
 {
 	size_t done = 0;
+	CURLcode code = curl_easy_send(c->easy, data, n, &done);
 
-	return conn_result(c, curl_easy_send(c->easy, data, n, &done), done);
+	return conn_result(c, code, done);
 }
 
 ssize_t http_conn_recv(struct http_conn *c, void *buf, size_t n)
 {
 	size_t done = 0;
+	CURLcode code = curl_easy_recv(c->easy, buf, n, &done);
 
-	return conn_result(c, curl_easy_recv(c->easy, buf, n, &done), done);
+	return conn_result(c, code, done);
 }
 
 void http_conn_shutdown(struct http_conn *c)

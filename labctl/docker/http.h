@@ -65,6 +65,9 @@ struct http_request {
 /* Queues a request; everything in it is copied, the fd apart. */
 void http_submit(struct http *h, const struct http_request *rq);
 
+/* Forgets the requests with this done_arg; their done is not called. */
+void http_cancel(struct http *h, const void *done_arg);
+
 /* One turn: starts what is queued, moves data, calls done for what has ended, and if nothing
  * has, waits at most timeout_ms for that or for one of fds (revents are filled in; may be
  * NULL), or for a signal. */
