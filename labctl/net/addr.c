@@ -63,7 +63,7 @@ static int add_addr(const struct nlmsghdr *msg, void *data)
 	struct addrs *addrs = data;
 	struct addr_info a = { 0 };
 	struct ipaddr local = { 0 };
-	const struct nlattr *attr;
+	struct nlattr *attr;
 
 	if (msg->nlmsg_type != RTM_NEWADDR || mnl_nlmsg_get_payload_len(msg) < sizeof(*ifa))
 		return 0;

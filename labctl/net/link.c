@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
 
 #include <linux/if.h>
 #include <linux/if_link.h>
@@ -212,7 +214,7 @@ int link_delete_group(struct nl *nl, uint32_t group, struct err *err)
 
 static void read_kind(const struct nlattr *info, struct link_info *l)
 {
-	const struct nlattr *attr;
+	struct nlattr *attr;
 
 	mnl_attr_for_each_nested (attr, info)
 		if (mnl_attr_get_type(attr) == IFLA_INFO_KIND)
@@ -221,7 +223,7 @@ static void read_kind(const struct nlattr *info, struct link_info *l)
 
 static void read_altname(const struct nlattr *list, struct link_info *l)
 {
-	const struct nlattr *attr;
+	struct nlattr *attr;
 
 	mnl_attr_for_each_nested (attr, list)
 		if (mnl_attr_get_type(attr) == IFLA_ALT_IFNAME && !l->altname[0])
@@ -230,7 +232,7 @@ static void read_altname(const struct nlattr *list, struct link_info *l)
 
 static void read_xdp(const struct nlattr *xdp, struct link_info *l)
 {
-	const struct nlattr *attr;
+	struct nlattr *attr;
 
 	mnl_attr_for_each_nested (attr, xdp)
 		if (mnl_attr_get_type(attr) == IFLA_XDP_ATTACHED)
@@ -278,7 +280,7 @@ static bool read_link(const struct nlmsghdr *msg, struct link_info *ret)
 	const struct ifinfomsg *ifi = mnl_nlmsg_get_payload(msg);
 	uint8_t operstate = IF_OPER_UNKNOWN;
 	struct link_info l = { 0 };
-	const struct nlattr *attr;
+	struct nlattr *attr;
 
 	if (msg->nlmsg_type != RTM_NEWLINK || mnl_nlmsg_get_payload_len(msg) < sizeof(*ifi))
 		return false;
@@ -286,8 +288,9 @@ static bool read_link(const struct nlmsghdr *msg, struct link_info *ret)
 	l.flags = ifi->ifi_flags;
 	mnl_attr_for_each (attr, msg, sizeof(*ifi))
 		read_attr(attr, &l, &operstate);
-	l.carrier = operstate == IF_OPER_UP ||
-		    (operstate == IF_OPER_UNKNOWN && (l.flags & IFF_LOWER_UP));
+	/* operstate lags behind the flag in both directions. */
+	l.carrier = (l.flags & IFF_LOWER_UP) &&
+		    (operstate == IF_OPER_UP || operstate == IF_OPER_UNKNOWN);
 	*ret = l;
 	return true;
 }
@@ -320,6 +323,31 @@ int link_get(struct nl *nl, const char *name, struct link_info *ret, struct err 
 	if (err)
 		*err = e;
 	return err_wrap(err, "cannot read interface '%s'", name);
+}
+
+static int64_t now_ms(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
+int link_wait_carrier(struct nl *nl, const char *name, int ms, struct err *err)
+{
+	int64_t limit = now_ms() + ms;
+	struct link_info l;
+
+	for (;;) {
+		if (link_get(nl, name, &l, err) < 0)
+			return -1;
+		if (l.carrier)
+			return 0;
+		if (now_ms() >= limit)
+			return err_set(err, ERR_ENV, 0, "interface '%s' has no carrier after %d ms",
+				       name, ms);
+		usleep(1000);
+	}
 }
 
 struct links {

@@ -37,6 +37,9 @@ int link_add_veth(struct nl *nl, const struct link_veth *spec, struct err *err) 
 int link_add_bridge(struct nl *nl, const char *name, uint32_t group, unsigned mtu,
 		    uint16_t group_fwd_mask, unsigned *ret_ifindex, struct err *err) MUST_CHECK;
 int link_set_up(struct nl *nl, unsigned ifindex, bool up, struct err *err) MUST_CHECK;
+/* Waits until frames can pass: a link takes them some time after both ends were brought up, and
+ * drops them before. ERR_ENV when it does not within ms milliseconds. */
+int link_wait_carrier(struct nl *nl, const char *name, int ms, struct err *err) MUST_CHECK;
 /* Alias and one alternative name, for people and for other tools; NULL: none. An alternative name
  * is unique in its namespace (ERR_CONFLICT). */
 int link_set_label(struct nl *nl, unsigned ifindex, const char *altname, const char *alias,
@@ -57,7 +60,7 @@ struct link_info {
 	unsigned mtu;
 	uint32_t group;
 	unsigned flags;	 /* IFF_UP ... */
-	bool carrier;	 /* operstate up, or unknown with IFF_LOWER_UP */
+	bool carrier;	 /* IFF_LOWER_UP, and operstate up or unknown */
 	unsigned master; /* ifindex or 0 */
 	bool xdp;	 /* a program is attached */
 };

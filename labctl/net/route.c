@@ -109,7 +109,7 @@ static int add_route(const struct nlmsghdr *msg, void *data)
 	const struct rtmsg *rtm = mnl_nlmsg_get_payload(msg);
 	struct routes *routes = data;
 	struct route r = { 0 };
-	const struct nlattr *attr;
+	struct nlattr *attr;
 
 	/* A kernel without this family answers with the routes of all others. */
 	if (msg->nlmsg_type != RTM_NEWROUTE || mnl_nlmsg_get_payload_len(msg) < sizeof(*rtm) ||

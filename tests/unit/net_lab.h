@@ -98,6 +98,8 @@ NET_UNUSED static void net_pair_make(struct net_pair *p)
 		ok(link_get(p->nl[i], i ? "b0" : "a0", &p->link[i], err));
 		ok(link_set_up(p->nl[i], p->link[i].ifindex, true, err));
 	}
+	for (int i = 0; i < 2; i++)
+		ok(link_wait_carrier(p->nl[i], p->link[i].name, 5000, err));
 }
 
 NET_UNUSED static void net_pair_done(struct net_pair *p)

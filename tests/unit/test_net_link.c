@@ -57,6 +57,8 @@ static void veth_is_as_asked(void **state)
 	ok(link_get(p.nl[0], "a0", &p.link[0], err));
 	assert_true(p.link[0].flags & IFF_UP);
 	assert_false(p.link[0].carrier);
+	fails(link_wait_carrier(p.nl[0], "a0", 10, err), ERR_ENV,
+	      "interface 'a0' has no carrier after 10 ms");
 	net_pair_done(&p);
 }
 
