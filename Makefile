@@ -8,7 +8,7 @@ CFLAGS ?= -O2 -g
 PYTHON ?= /usr/bin/python3
 VERSION := $(shell cat VERSION)
 
-PKGS := libcurl jansson libnl-route-3.0 libmnl libnftables libcap
+PKGS := libcurl jansson libnl-route-3.0 libmnl libnftables libcap libpcap
 PKG_CFLAGS := $(shell pkg-config --cflags $(PKGS) 2>/dev/null | sed 's/-I/-isystem /g')
 PKG_LIBS := $(shell pkg-config --libs $(PKGS) 2>/dev/null)
 
@@ -31,7 +31,7 @@ FLAVOUR_CFLAGS := -D_FORTIFY_SOURCE=2
 endif
 
 # Only labctl/main.c stays out of the library, which tests and fuzzers link too.
-SRCS := $(filter-out labctl/main.c,$(wildcard labctl/*/*.c))
+SRCS := $(filter-out labctl/main.c,$(wildcard labctl/*/*.c labctl/*/*/*.c))
 OBJS := $(SRCS:labctl/%.c=$B/%.o)
 UNIT := $(patsubst tests/unit/%.c,$B/unit/%,$(wildcard tests/unit/test_*.c))
 V ?= 0
