@@ -15,52 +15,48 @@
 
 #define LOG_TAIL_MAX 2048
 
-/* NULL where there is nothing, so that "o*" leaves the key out. */
-static json_t *json_texts(const char *const *texts)
+/* The add_ functions add a key to what is already there; -1 when a text is no UTF-8. */
+static int add_texts(json_t *to, const char *key, const char *const *texts)
 {
-	json_t *array;
-
-	if (!texts)
-		return NULL;
-	array = json_array();
-	for (; *texts; texts++)
-		json_array_append_new(array, json_string(*texts));
-	return array;
+	return texts ? json_object_set_new(to, key, text_array(texts)) : 0;
 }
 
-static json_t *json_labels(const char *const *labels)
+static int add_labels(json_t *to, const char *const *labels)
 {
 	json_t *object = json_object();
+	int r = json_object_set_new(to, "Labels", object);
 
 	for (; labels && labels[0] && labels[1]; labels += 2)
-		json_object_set_new(object, labels[0], json_string(labels[1]));
-	return object;
+		r |= json_object_set_new(object, labels[0], json_string(labels[1]));
+	return r;
 }
 
 /* Mounts, not Binds: a path may hold ':', and a source that is missing is an error instead of
  * a directory that root made. */
-static json_t *json_mounts(const struct container_bind *binds, size_t n)
+static int add_mounts(json_t *to, const struct container_bind *binds, size_t n)
 {
 	json_t *array = json_array();
+	int r = json_object_set_new(to, "Mounts", array);
 
 	for (size_t i = 0; i < n; i++)
-		json_array_append_new(array,
-				      json_pack("{s:s, s:s, s:s, s:b}", "Type", "bind", "Source",
-						binds[i].source, "Target", binds[i].target,
-						"ReadOnly", (int)binds[i].read_only));
-	return array;
+		r |= json_array_append_new(array, json_pack("{s:s, s:s, s:s, s:b}", "Type", "bind",
+							    "Source", binds[i].source, "Target",
+							    binds[i].target, "ReadOnly",
+							    (int)binds[i].read_only));
+	return r;
 }
 
 json_t *container_create_body(const struct container_spec *spec)
 {
-	json_t *host = json_pack("{s:{s:s}, s:o, s:o*}", "RestartPolicy", "Name", "no", "Mounts",
-				 json_mounts(spec->binds, spec->n_binds), "CapAdd",
-				 json_texts(spec->cap_add));
+	json_t *host = json_pack("{s:{s:s}}", "RestartPolicy", "Name", "no");
+	json_auto_t *body = json_pack("{s:s, s:s*, s:b, s:o}", "Image", spec->image, "Hostname",
+				      spec->hostname, "NetworkDisabled", 1, "HostConfig", host);
 
-	return json_pack("{s:s, s:s*, s:b, s:o, s:o*, s:o*, s:o}", "Image", spec->image, "Hostname",
-			 spec->hostname, "NetworkDisabled", 1, "Labels", json_labels(spec->labels),
-			 "Cmd", json_texts(spec->command), "Env", json_texts(spec->env),
-			 "HostConfig", host);
+	if (!body || add_labels(body, spec->labels) || add_texts(body, "Cmd", spec->command) ||
+	    add_texts(body, "Env", spec->env) || add_mounts(host, spec->binds, spec->n_binds) ||
+	    add_texts(host, "CapAdd", spec->cap_add))
+		return NULL;
+	return json_incref(body);
 }
 
 /* ---- lists ---- */

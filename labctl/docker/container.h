@@ -30,7 +30,8 @@ struct container_spec {
 };
 
 /* The body for POST /containers/create: no Docker networking ("NetworkDisabled"), restart
- * policy "no". Owned by the caller. */
+ * policy "no". Owned by the caller; NULL when a text is no UTF-8 (the engine refuses an empty
+ * body). */
 json_t *container_create_body(const struct container_spec *spec);
 
 struct container_info {

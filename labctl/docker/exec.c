@@ -83,24 +83,10 @@ int exec_kill(const struct exec_state *state, int sig)
 
 /* ---- create and start ---- */
 
-/* Returns NULL when a text is no UTF-8, which JSON cannot carry. */
-static json_t *json_texts(const char *const *texts)
-{
-	json_t *array = json_array();
-
-	for (; texts && *texts; texts++) {
-		if (json_array_append_new(array, json_string(*texts))) {
-			json_decref(array);
-			return NULL;
-		}
-	}
-	return array;
-}
-
 static json_t *create_body(const struct exec_spec *spec)
 {
-	json_t *argv = json_texts(spec->argv);
-	json_t *env = json_texts(spec->env);
+	json_t *argv = text_array(spec->argv);
+	json_t *env = text_array(spec->env);
 
 	if (!argv || !env) {
 		json_decref(argv);

@@ -35,6 +35,7 @@ struct transfer {
 	struct http_reply reply;
 	struct err err; /* set by our own callbacks */
 	uint64_t sent;
+	bool headed; /* the reply's head came to its end */
 	bool paused; /* the upload has nothing to give at the moment */
 	char curl_text[CURL_ERROR_SIZE];
 };
@@ -243,9 +244,14 @@ static void take_header(const char *line, size_t n, const char *name, char *dst,
 
 static size_t on_header(char *data, size_t size, size_t n, void *arg)
 {
-	struct http_reply *r = &((struct transfer *)arg)->reply;
+	struct transfer *t = arg;
+	struct http_reply *r = &t->reply;
 
 	n *= size;
+	if (n >= 5 && memcmp(data, "HTTP/", 5) == 0)
+		t->headed = false;
+	else if (n > 0 && (*data == '\r' || *data == '\n'))
+		t->headed = true;
 	take_header(data, n, "Api-Version", r->api_version, sizeof(r->api_version));
 	take_header(data, n, "Content-Type", r->content_type, sizeof(r->content_type));
 	return n;
@@ -319,15 +325,14 @@ static void transfer_add_header(struct transfer *t, const char *line)
 
 static void transfer_set_body(struct transfer *t)
 {
+	const char *type = t->rq.content_type;
+	/* without a type none goes out: curl's own would be that of a web form */
+	auto_free char *line = xasprintf("Content-Type:%s%s", type ? " " : "", type ? type : "");
 	CURL *c = t->easy;
 
 	/* "Expect: 100-continue" would cost a round trip, or a second where it is not known */
 	transfer_add_header(t, "Expect:");
-	if (t->rq.content_type) {
-		auto_free char *line = xasprintf("Content-Type: %s", t->rq.content_type);
-
-		transfer_add_header(t, line);
-	}
+	transfer_add_header(t, line);
 	curl_easy_setopt(c, CURLOPT_POST, 1L);
 	if (t->rq.upload) {
 		transfer_add_header(t, "Transfer-Encoding: chunked");
@@ -435,6 +440,9 @@ static void transfer_complete(struct transfer *t, CURLcode code)
 	/* It answered before it had read all that we had to say, then closed: the answer counts. */
 	if ((code == CURLE_SEND_ERROR || code == CURLE_RECV_ERROR) && t->reply.status >= 400)
 		code = CURLE_OK;
+	/* a connection that is closed within the head is a whole reply to curl */
+	if (code == CURLE_OK && !t->headed)
+		code = CURLE_PARTIAL_FILE;
 	if (code == CURLE_OK) {
 		transfer_end(t, NULL);
 		return;

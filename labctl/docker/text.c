@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* text.c - foreign bytes made fit to be shown. */
+/* text.c - texts on their way to and from the engine. */
 #include "docker/text.h"
 
 #include <stdbool.h>
@@ -73,4 +73,17 @@ char *text_clean(const char *data, size_t n, size_t max)
 		}
 	}
 	return str_steal(&out);
+}
+
+json_t *text_array(const char *const *texts)
+{
+	json_t *array = json_array();
+
+	for (; texts && *texts; texts++) {
+		if (json_array_append_new(array, json_string(*texts)) == 0)
+			continue;
+		json_decref(array);
+		return NULL;
+	}
+	return array;
 }

@@ -1,9 +1,14 @@
 /* SPDX-License-Identifier: MIT */
-/* text.h - foreign bytes made fit to be shown. Internal to docker/. */
+/* text.h - texts on their way to and from the engine. Internal to docker/. */
 #ifndef LABCTL_DOCKER_TEXT_H
 #define LABCTL_DOCKER_TEXT_H
 
 #include <stddef.h>
+
+#include <jansson.h>
+
+/* A JSON array of texts (NULL-terminated; NULL is none); NULL when one is no UTF-8. */
+json_t *text_array(const char *const *texts);
 
 /* Heap text of at most max bytes: valid UTF-8, without control characters but tab and newline;
  * what is not becomes '?', carriage returns before newlines go. Terminal colour sequences go
