@@ -42,7 +42,6 @@ command make       make
 command pkg-config pkg-config
 module  libcurl    libcurl4-openssl-dev libcurl4-gnutls-dev libcurl4-nss-dev
 module  jansson    libjansson-dev
-module  libnl-route-3.0 libnl-route-3-dev
 module  libmnl     libmnl-dev
 module  libnftables libnftables-dev
 module  libcap     libcap-dev

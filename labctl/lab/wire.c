@@ -14,6 +14,8 @@
 
 #include "base/banned.h"
 
+#define CARRIER_WAIT_MS 5000
+
 static int ns_open(struct wire_ns *ns, struct err *err)
 {
 	if (nl_open(ns->fd, &ns->nl, err) < 0)
@@ -65,7 +67,7 @@ static int sysctl_if_there(int ns, const char *key, const char *value, struct er
 {
 	struct err e = { 0 };
 
-	if (netns_sysctl_set(ns, key, value, &e) == 0 || e.sys == ENOENT)
+	if (netns_sysctl_set(ns, key, value, &e) == 0 || err_is(&e, ERR_NOT_FOUND))
 		return 0;
 	if (err)
 		*err = e;
@@ -82,6 +84,22 @@ static int private_ns(const char *name, struct wire_ns *ns, struct err *err)
 	return netns_sysctl_set(ns->fd, "net.ipv4.ip_forward", "0", err);
 }
 
+/* br_netfilter, where some other program loaded it, would run bridged frames through iptables. */
+static int bridges_without_filters(struct wire_ns *ns, struct err *err)
+{
+	static const char *const keys[] = {
+		"net.bridge.bridge-nf-call-iptables",
+		"net.bridge.bridge-nf-call-ip6tables",
+		"net.bridge.bridge-nf-call-arptables",
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(keys); i++) {
+		if (sysctl_if_there(ns->fd, keys[i], "0", err) < 0)
+			return -1;
+	}
+	return 0;
+}
+
 int wire_seat(struct wiring *w, struct err *err)
 {
 	return private_ns(w->lab->seat_ns, &w->seat, err);
@@ -89,7 +107,9 @@ int wire_seat(struct wiring *w, struct err *err)
 
 int wire_fabric(struct wiring *w, struct err *err)
 {
-	return private_ns(w->lab->fabric_ns, &w->fabric, err);
+	if (private_ns(w->lab->fabric_ns, &w->fabric, err) < 0)
+		return -1;
+	return bridges_without_filters(&w->fabric, err);
 }
 
 int wire_bridge(struct wiring *w, size_t network, struct err *err)
@@ -473,6 +493,8 @@ int wire_verify_seat(struct wiring *w, struct err *err)
 		any |= ln->guarded;
 		got = find_link(links, n_links, ln->ifname);
 		if (verify_end(w->lab, got, ln->ifname, sn->mtu, &ln->mac, err) < 0)
+			return -1;
+		if (link_wait_carrier(w->seat.nl, ln->ifname, CARRIER_WAIT_MS, err) < 0)
 			return -1;
 		if (!has_addr(addrs, n_addrs, got->ifindex, &sn->router))
 			return err_set(err, ERR_ENV, 0, "the router's address is not on '%s'",
