@@ -88,8 +88,13 @@ asan: ## the unit tests under the address and undefined behaviour sanitizers
 	@$(MAKE) --no-print-directory FLAVOUR=asan WERROR=1 all unit
 	@prove --exec tests/tap.sh $(UNIT:$B/%=build/asan/%)
 
-bench: all ## measure against docker-compose and the bare Engine API (needs root)
-	@tests/bench/run.sh
+$B/bench/%: tests/bench/%.c $B/liblabctl.a
+	$(call say,CC,$<)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(LAB_CFLAGS) $(CFLAGS) -I$B -MMD -MP -o $@ $< $B/liblabctl.a $(FLAVOUR_LDFLAGS) $(PKG_LIBS)
+
+bench: all $B/bench/floor ## measure against docker-compose and the bare Engine API (needs root)
+	@$(PYTHON) tests/bench/bench.py --json $B/bench/result.json
 
 fmt: ## format the C sources
 	clang-format -i $(shell find labctl tests -name '*.[ch]')
