@@ -81,6 +81,22 @@ static json_t *describe_client(const struct lab *l, const struct stage_client *c
 			 addr_json(&c->ipv6_gateway), "routes", routes);
 }
 
+/* The table of the student's router, beside its interfaces' own subnets. */
+static json_t *describe_table(const struct lab *l)
+{
+	json_t *table = json_array();
+
+	for (size_t i = 0; i < l->stage->n_routes; i++) {
+		const struct stage_table_route *r = &l->stage->routes[i];
+
+		json_array_append_new(table,
+				      json_pack("{s:o, s:o, s:s}", "to", net_json(&r->to, true),
+						"via", addr_json(&r->via), "interface",
+						l->networks[r->network].ifname));
+	}
+	return table;
+}
+
 json_t *lab_describe(const struct lab *l)
 {
 	json_t *nets = json_object(), *clients = json_object();
@@ -90,9 +106,10 @@ json_t *lab_describe(const struct lab *l)
 	for (size_t i = 0; i < l->stage->n_clients; i++)
 		json_object_set_new(clients, l->stage->clients[i].name,
 				    describe_client(l, &l->stage->clients[i]));
-	return json_pack("{s:i, s:s, s:s, s:s, s:{s:s?}, s:o, s:o}", "version", 1, "lab", l->name,
-			 "stage", l->stage->name, "title", l->stage->title, "seat", "netns",
-			 l->isolated ? l->seat_ns : NULL, "networks", nets, "clients", clients);
+	return json_pack("{s:i, s:s, s:s, s:s, s:{s:s?}, s:o, s:o, s:o}", "version", 1, "lab",
+			 l->name, "stage", l->stage->name, "title", l->stage->title, "seat",
+			 "netns", l->isolated ? l->seat_ns : NULL, "networks", nets, "clients",
+			 clients, "routes", describe_table(l));
 }
 
 static void hosts_text(const struct lab *l, struct str *t)

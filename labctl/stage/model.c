@@ -37,6 +37,7 @@ void stage_free(struct stage *s)
 	}
 	free(s->networks);
 	free(s->clients);
+	free(s->routes);
 	free(s->checks);
 	free(s->title);
 	free(s->dir);

@@ -106,6 +106,14 @@ struct stage_client {
 	struct strv start;   /* shell commands, run once the client is wired, in order */
 };
 
+/* A row of the table that the student's router is given. Its networks' own subnets are not in it:
+ * the router finds them at its interfaces. */
+struct stage_table_route {
+	struct ipnet to;   /* "default" is 0.0.0.0/0, or ::/0 when via is IPv6 */
+	struct ipaddr via; /* a client's address */
+	size_t network;	   /* where via is: index into stage.networks; has a router */
+};
+
 struct stage_check {
 	char *use;	 /* catalogue id */
 	unsigned points; /* 1 when not said */
@@ -126,6 +134,8 @@ struct stage {
 	size_t n_networks;
 	struct stage_client *clients;
 	size_t n_clients;
+	struct stage_table_route *routes;
+	size_t n_routes;
 	struct stage_check *checks;
 	size_t n_checks;
 };

@@ -123,13 +123,19 @@ static void read_checks(void *ctx, const struct node *n, void *target)
 		read_check(p, n->kids[i], &s->checks[i]);
 }
 
+static void read_routes(void *ctx, const struct node *n, void *target)
+{
+	(void)target;
+	parse_table(ctx, n);
+}
+
 static void parse_root(struct reader *r, const struct node *root, struct stage *s)
 {
 	/* Networks come first whatever the file's order: the clients refer to them. */
 	static const struct field fields[] = {
 		{ "$schema", false, read_schema },   { "title", true, read_title },
 		{ "networks", true, read_networks }, { "clients", true, read_clients },
-		{ "checks", false, read_checks },
+		{ "routes", false, read_routes },    { "checks", false, read_checks },
 	};
 	struct parse p = { .r = r, .stage = s };
 

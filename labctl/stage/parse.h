@@ -20,6 +20,7 @@ struct parse {
 	struct stage *stage;
 	const struct node *networks; /* NULL when missing or no object */
 	const struct node *clients;
+	const struct node *routes; /* the table of the student's router */
 };
 
 /* A reference that could not be resolved; the problem is reported already. */
@@ -28,6 +29,16 @@ struct parse {
 /* One member of "networks" or "clients". */
 void parse_network(struct parse *p, const struct node *n, struct stage_network *net);
 void parse_client(struct parse *p, const struct node *n, struct stage_client *c);
+
+/* The member "routes" of the stage: the table of the student's router. */
+void parse_table(struct parse *p, const struct node *n);
+
+/* Of any route: "to", and "via". "default" is 0.0.0.0/0 until the versions are compared. */
+void parse_destination(struct reader *r, const struct node *n, struct ipnet *ret);
+void parse_next_hop(struct reader *r, const struct node *n, struct ipaddr *ret);
+/* Does `to` go with `via` (family 0: there is none)? Makes "default" the IP version of via. */
+void parse_check_versions(struct reader *r, const struct node *route, struct ipnet *to,
+			  const struct ipaddr *via);
 
 /* What interfaces and networks may be called: the kernel's rule for links (dev_valid_name(),
  * 15 bytes, not "all", "default"), in plain characters and not with a leading '-'. */
@@ -63,5 +74,7 @@ size_t parse_count(struct reader *r, const struct node *n, size_t max);
 
 /* What holds between parts of the stage. */
 void validate_stage(struct parse *p);
+/* ... and for the table, which needs networks and clients. */
+void validate_table(struct parse *p);
 
 #endif

@@ -123,41 +123,12 @@ static void read_ipv6_gateway(void *ctx, const struct node *n, void *target)
 
 static void read_to(void *ctx, const struct node *n, void *target)
 {
-	struct stage_route *route = target;
-	struct parse *p = ctx;
-	const char *text;
-	char quoted[QUOTE_TEXT];
-
-	if (!node_string(p->r, n, &text))
-		return;
-	if (strcmp(text, "default") == 0) {
-		route->to = (struct ipnet){ .addr.family = AF_INET };
-		return;
-	}
-	if (!strchr(text, '/')) {
-		reader_add(p->r, n, "'%s' is no destination", node_quote(text, quoted));
-		reader_hint(p->r,
-			    "a subnet, as in 1.1.1.0/24, or default; a single host is 1.1.1.1/32");
-		return;
-	}
-	if (strchr(text, ':'))
-		parse_subnet(p->r, n, AF_INET6, 0, 128, &route->to);
-	else
-		parse_subnet(p->r, n, AF_INET, 0, 32, &route->to);
+	parse_destination(((struct parse *)ctx)->r, n, &((struct stage_route *)target)->to);
 }
 
 static void read_via(void *ctx, const struct node *n, void *target)
 {
-	struct stage_route *route = target;
-	struct parse *p = ctx;
-	const char *text;
-
-	if (!node_string(p->r, n, &text))
-		return;
-	if (strchr(text, ':'))
-		parse_ipv6(p->r, n, &route->via);
-	else
-		parse_ipv4(p->r, n, &route->via);
+	parse_next_hop(((struct parse *)ctx)->r, n, &((struct stage_route *)target)->via);
 }
 
 static void read_dev(void *ctx, const struct node *n, void *target)
@@ -186,24 +157,13 @@ static void read_route(struct parse *p, const struct node *n, struct stage_route
 		{ "via", false, read_via },
 		{ "dev", false, read_dev },
 	};
-	const struct node *to;
-	const char *text;
 
 	if (!node_fields(p->r, n, fields, ARRAY_SIZE(fields), p, route))
 		return;
-	to = node_get(n, "to");
-	if (!node_get(n, "via") && !node_get(n, "dev")) {
+	if (!node_get(n, "via") && !node_get(n, "dev"))
 		reader_add(p->r, n, "a route needs 'via', 'dev', or both");
-		return;
-	}
-	if (!to || !route->to.addr.family || !route->via.family ||
-	    route->to.addr.family == route->via.family)
-		return;
-	text = json_string_value(to->value);
-	if (strcmp(text, "default") == 0)
-		route->to.addr.family = route->via.family;
 	else
-		reader_add(p->r, node_get(n, "via"), "'to' and 'via' are not of one IP version");
+		parse_check_versions(p->r, n, &route->to, &route->via);
 }
 
 static void read_routes(void *ctx, const struct node *n, void *target)

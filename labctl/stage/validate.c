@@ -430,5 +430,6 @@ void validate_stage(struct parse *p)
 	collect_ends(p, &ends);
 	check_unique(p, &ends);
 	check_ends(p, &ends);
+	validate_table(p);
 	free(ends.v);
 }

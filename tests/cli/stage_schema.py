@@ -25,6 +25,8 @@ RELATIONS = re.compile(
     "|the network's own or the broadcast|stands for all routers|the client's own address"
     "|is an address inside of a subnet|not of one IP version|larger than the delay"
     "|network '.*' has no IPv6|is too much|is too little|lets nothing through"
+    "|is in no network that reaches the router|no client on .* has the address"
+    "|the router's own address"
 )
 SAMPLES = [None, True, 0, -1, 1.5, 80.0, 10**6, "", "x", "1.1.1.1", "default", "net1", [], {},
            ["x"], {"x": 1}]

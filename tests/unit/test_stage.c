@@ -162,6 +162,7 @@ static const char *const everything =
 	"'routes':[{'to':'default','dev':'e'}]},"
 	"'h3':{'interfaces':{'e':{'network':'a','ipv6':'fd00:1::3','mac':'02:00:00:00:00:03'}},"
 	"'routes':[{'to':'default','via':'fd00:1::1'}]}},"
+	"'routes':[{'to':'10.9.0.0/16','via':'10.1.255.254'},{'to':'default','via':'fd00:1::3'}],"
 	"'checks':[{'use':'arp.reply'},{'use':'x','points':5,'from':'h1'}]}";
 
 static char *double_quotes(const char *text)
@@ -271,6 +272,23 @@ static void test_routes(void **state)
 	assert_int_equal(r[2].via.family, 0);
 	assert_net(&s->clients[1].routes[0].to, "0.0.0.0/0");
 	assert_net(&s->clients[2].routes[0].to, "::/0");
+}
+
+static void test_table(void **state)
+{
+	auto_free char *text = double_quotes(everything);
+	auto_stage s = NULL;
+	struct err err = { 0 };
+
+	(void)state;
+	if (load_text(text, &s, NULL, &err) < 0)
+		fail_msg("%s", err.msg);
+	assert_int_equal(s->n_routes, 2);
+	assert_net(&s->routes[0].to, "10.9.0.0/16");
+	assert_addr(&s->routes[0].via, "10.1.255.254");
+	assert_int_equal(s->routes[0].network, 0);
+	assert_net(&s->routes[1].to, "::/0");
+	assert_addr(&s->routes[1].via, "fd00:1::3");
 }
 
 static void test_checks(void **state)
@@ -674,6 +692,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(test_network_values),
 		cmocka_unit_test(test_client_values),
 		cmocka_unit_test(test_routes),
+		cmocka_unit_test(test_table),
 		cmocka_unit_test(test_checks),
 		cmocka_unit_test(test_hostile_bytes),
 		cmocka_unit_test(test_deep_nesting),
