@@ -97,8 +97,8 @@ fail() {
 	exit 3
 }
 
-# run WHAT COMMAND…: the command's output goes to the log; a terminal shows time and last line.
-run() {
+# logged WHAT COMMAND…: the command's output goes to the log; a terminal shows time and last line.
+logged() {
 	local what=$1 began=$SECONDS spin='-=~' i=0 rc=0 width line
 	shift
 	printf '+ %s\n' "$*" >>"$log"
@@ -219,9 +219,9 @@ missing_packages() {
 apt_install() {
 	local count=$#
 	[ -n "$packages_before" ] || packages_before=$(installed_packages)
-	run 'reading the package lists' apt-get update -q -o DPkg::Lock::Timeout=120 ||
+	logged 'reading the package lists' apt-get update -q -o DPkg::Lock::Timeout=120 ||
 		say 'some package lists could not be read; going on with what is there'
-	run "installing $count: $*" apt-get install -q --yes --no-install-recommends --no-remove \
+	logged "installing $count: $*" apt-get install -q --yes --no-install-recommends --no-remove \
 		-o DPkg::Lock::Timeout=120 -o Dpkg::Use-Pty=0 "$@" || {
 		note_packages
 		fail "apt-get could not install: $*" \
@@ -284,7 +284,7 @@ start_dockerd() {
 	setsid nohup dockerd >"$dockerd_log" 2>&1 </dev/null &
 	pid=$!
 	note dockerd "$pid" "$(start_time "$pid")"
-	if ! run 'starting dockerd' wait_for_engine 60 "$pid"; then
+	if ! logged 'starting dockerd' wait_for_engine 60 "$pid"; then
 		tail -n 12 "$dockerd_log" >>"$log" || :
 		fail 'dockerd does not answer' "its own log is $dockerd_log"
 	fi
@@ -308,13 +308,13 @@ step_engine() {
 		apt_install "${wanted[@]}"
 	fi
 	if [ -d /run/systemd/system ]; then
-		run 'starting the service' systemctl start docker ||
+		logged 'starting the service' systemctl start docker ||
 			fail 'systemctl start docker failed' 'see: journalctl -u docker'
-		run 'waiting for its socket' wait_for_engine 60 ||
+		logged 'waiting for its socket' wait_for_engine 60 ||
 			fail 'the service runs, but does not answer' 'see: journalctl -u docker'
 	else
 		if ! engine_answers && [ -x /etc/init.d/docker ]; then
-			if run 'starting the service' service docker start; then wait_for_engine 5 || :; fi
+			if logged 'starting the service' service docker start; then wait_for_engine 5 || :; fi
 		fi
 		engine_answers || start_dockerd
 	fi
@@ -341,7 +341,7 @@ step_build() {
 	fi
 	chown -R --reference="$root" "$root/build"
 	[ ! -x "$labctl" ] || before=$(stat -c %Y%i "$labctl")
-	run 'compiling' as_owner make -C "$root" -j"$(nproc)" all ||
+	logged 'compiling' as_owner make -C "$root" -j"$(nproc)" all ||
 		fail 'make failed' 'make V=1 shows the commands'
 	if [ "$before" = "$(stat -c %Y%i "$labctl")" ]; then
 		say 'up to date'
@@ -359,7 +359,7 @@ step_image() {
 		say "$image is there"
 		return
 	fi
-	run 'building (about a minute)' "$labctl" image-build ||
+	logged 'building (about a minute)' "$labctl" image-build ||
 		fail "labctl image-build failed" "try it by hand: sudo $labctl image-build"
 	[ -n "$(image_id)" ] || fail "labctl image-build made no image '$image'"
 	note image "$image" "$(image_id)"
@@ -413,19 +413,25 @@ NEXT
 
 # --- taking it back -------------------------------------------------------------------------
 
-# Of the packages given, those that nothing outside the list needs, one a line.
+# takes_along LIST PACKAGE…: does removing the packages take others along than those in LIST?
+takes_along() {
+	local list=$1 plan
+	shift
+	# A removal that apt refuses even to plan takes too much along.
+	plan=$(LC_ALL=C apt-get -s remove "$@" 2>/dev/null) || return 0
+	sed -n 's/^Remv \([^ :]*\).*/\1/p' <<<"$plan" | sort | comm -13 <(sort <<<"$list") - | grep -q .
+}
+
+# Of the packages given, those that nothing else has come to need, one a line.
 removable() {
-	local ours=("$@") package extra
-	extra=$(comm -13 <(printf '%s\n' "${ours[@]}" | sort) \
-		<(apt-get -s remove "${ours[@]}" | sed -n 's/^Remv \([^ :]*\).*/\1/p' | sort))
-	if [ -z "$extra" ]; then
-		printf '%s\n' "${ours[@]}"
+	local list package
+	list=$(printf '%s\n' "$@")
+	if ! takes_along "$list" "$@"; then
+		printf '%s\n' "$list"
 		return
 	fi
-	for package in "${ours[@]}"; do
-		extra=$(comm -13 <(printf '%s\n' "${ours[@]}" | sort) \
-			<(apt-get -s remove "$package" | sed -n 's/^Remv \([^ :]*\).*/\1/p' | sort))
-		[ -n "$extra" ] || printf '%s\n' "$package"
+	for package in "$@"; do
+		takes_along "$list" "$package" || printf '%s\n' "$package"
 	done
 }
 
@@ -435,7 +441,7 @@ undo_labs() {
 	for lab in "$run_dir"/*/lab.json; do
 		[ -e "$lab" ] || continue
 		name=$(basename "$(dirname "$lab")")
-		run "stopping $name" "$labctl" --lab "$name" stage-stop ||
+		logged "stopping $name" "$labctl" --lab "$name" stage-stop ||
 			fail "labctl --lab $name stage-stop failed"
 	done
 	say 'none runs'
@@ -450,7 +456,7 @@ undo_image() {
 	elif image=$name && [ "$(image_id)" != "$id" ]; then
 		say "$name is another one by now: kept"
 	else
-		run '' engine DELETE "/images/$name" || fail "the engine refuses to remove $name"
+		logged '' engine DELETE "/images/$name" || fail "the engine refuses to remove $name"
 		say "removed $name"
 	fi
 }
@@ -482,17 +488,20 @@ undo_packages() {
 	while read -r package; do
 		if [ -n "$package" ] && package_is_installed "$package"; then ours+=("$package"); fi
 	done <<<"$(noted package)"
-	[ ${#ours[@]} -eq 0 ] || mapfile -t gone < <(removable "${ours[@]}")
+	if [ ${#ours[@]} -gt 0 ]; then
+		say "looking which of ${#ours[@]} nothing else needs by now"
+		mapfile -t gone < <(removable "${ours[@]}")
+	fi
 	if [ ${#gone[@]} -eq 0 ]; then
 		say 'none to remove'
 		return
 	fi
-	run "removing ${#gone[@]}" apt-get remove -q --yes -o DPkg::Lock::Timeout=120 "${gone[@]}" ||
+	logged "removing ${#gone[@]}" apt-get remove -q --yes -o DPkg::Lock::Timeout=120 "${gone[@]}" ||
 		fail 'apt-get remove failed'
 	# What was installed by us left its configuration too, but a purge of the engine would
 	# take the images and volumes with it, which may be the user's.
 	mapfile -t gone < <(printf '%s\n' "${gone[@]}" | grep -v -x -e docker.io -e containerd)
-	run 'removing their configuration' dpkg --purge "${gone[@]}" || :
+	logged 'removing their configuration' dpkg --purge "${gone[@]}" || :
 	say "removed ${#gone[@]} (docker's data in /var/lib/docker, if any, stays)"
 }
 

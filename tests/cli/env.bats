@@ -5,7 +5,7 @@ bats_require_minimum_version 1.5.0
 
 setup() {
 	root=$(cd "$BATS_TEST_DIRNAME/../.." && pwd)
-	cd "$BATS_TEST_TMPDIR"
+	cd "$BATS_TEST_TMPDIR" || exit
 	unset LABCTL_ROOT PYROUTE_ENV
 	# A tree that may stand anywhere, with a binary that tells how it was called.
 	tree="$BATS_TEST_TMPDIR/a tree"
