@@ -84,15 +84,21 @@ begin() {
 	printf '\n== [%d/%d] %s\n' "$step" "$steps" "$title" >>"$log"
 }
 
+# What this step has logged: an earlier one's or an earlier run's lines would mislead.
+log_tail() {
+	awk '/^== \[/ { n = 0; next } NF { line[n++] = $0 }
+		END { for (i = n > 12 ? n - 12 : 0; i < n; i++) print "    " line[i] }' "$log"
+}
+
 # fail MESSAGE [HINT]: the step, the reason, the end of the log, and where the log is.
 fail() {
+	local tail
+	tail=$(log_tail)
 	{
 		printf '[%d/%d] %s … failed: %s\n' "$step" "$steps" "$title" "$1"
-		# Of this step alone: what an earlier one or an earlier run printed would mislead.
-		printf 'The last lines of %s:\n' "$log"
-		awk '/^== \[/ { delete line; n = 0; next } NF { line[n++] = $0 }
-			END { for (i = n > 12 ? n - 12 : 0; i < n; i++) print "    " line[i] }' "$log"
+		[ -z "$tail" ] || printf 'The last lines of %s:\n%s\n' "$log" "$tail"
 		[ -z "${2-}" ] || printf 'Hint: %s\n' "$2"
+		[ -n "$tail" ] || printf 'Log: %s\n' "$log"
 	} >&2
 	exit 3
 }
@@ -483,7 +489,7 @@ undo_dockerd() {
 }
 
 undo_packages() {
-	local ours=() package gone=()
+	local ours=() package gone=() count
 	begin Packages
 	while read -r package; do
 		if [ -n "$package" ] && package_is_installed "$package"; then ours+=("$package"); fi
@@ -496,13 +502,14 @@ undo_packages() {
 		say 'none to remove'
 		return
 	fi
-	logged "removing ${#gone[@]}" apt-get remove -q --yes -o DPkg::Lock::Timeout=120 "${gone[@]}" ||
+	count=${#gone[@]}
+	logged "removing $count" apt-get remove -q --yes -o DPkg::Lock::Timeout=120 "${gone[@]}" ||
 		fail 'apt-get remove failed'
 	# What was installed by us left its configuration too, but a purge of the engine would
 	# take the images and volumes with it, which may be the user's.
 	mapfile -t gone < <(printf '%s\n' "${gone[@]}" | grep -v -x -e docker.io -e containerd)
 	logged 'removing their configuration' dpkg --purge "${gone[@]}" || :
-	say "removed ${#gone[@]} (docker's data in /var/lib/docker, if any, stays)"
+	say "removed $count (docker's data in /var/lib/docker, if any, stays)"
 }
 
 undo_files() {
@@ -516,7 +523,8 @@ undo_files() {
 		[ -z "$path" ] || rm -rf "$path"
 	done <<<"$(noted dir)"
 	rm -f "$state"
-	rmdir "$state_dir" 2>/dev/null || :
+	# What labctl itself keeps there is empty by now, unless others hold leases.
+	find "$state_dir" -depth -empty -delete 2>/dev/null || :
 	say 'removed what was written'
 }
 

@@ -111,6 +111,16 @@ cleanup() {
 	exit "$rc"
 }
 
+# mmdebstrap has sh write to a descriptor of its own, which fails from number 10 on: what this
+# script's callers left open would push it there.
+close_inherited() {
+	local fd
+	for fd in /proc/self/fd/*; do
+		fd=${fd##*/}
+		if [ "$fd" -gt 2 ] && [ "$fd" -ne 255 ]; then eval "exec $fd>&-"; fi
+	done
+}
+
 build() {
 	local tool hooks=() sources=() components=main reader rc=0
 	for tool in mmdebstrap apt-get awk; do
@@ -166,4 +176,5 @@ build() {
 }
 
 parse_args "$@"
+close_inherited
 build
