@@ -33,7 +33,7 @@ endif
 # Only labctl/main.c stays out of the library, which tests and fuzzers link too.
 SRCS := $(filter-out labctl/main.c,$(wildcard labctl/*/*.c labctl/*/*/*.c))
 OBJS := $(SRCS:labctl/%.c=$B/%.o)
-UNIT := $(patsubst tests/unit/%.c,$B/unit/%,$(wildcard tests/unit/test_*.c))
+UNIT := $(patsubst tests/unit/%.c,$B/unit/%,$(wildcard tests/unit/*.c))
 V ?= 0
 Q := $(if $(filter 1,$V),,@)
 say = $(if $(filter 1,$V),,@printf '  %-6s %s\n' $(1) $(2))
@@ -86,9 +86,9 @@ lint: ## format, layers, headers, cppcheck, shellcheck
 
 asan: ## the unit tests under the address and undefined behaviour sanitizers
 	@$(MAKE) --no-print-directory FLAVOUR=asan WERROR=1 all unit
-	@prove --exec tests/tap.sh $(UNIT:$B/%=build/asan/%)
+	@prove --exec tests/tap.sh $(filter build/asan/unit/test_%,$(UNIT:$B/%=build/asan/%))
 
-$B/bench/%: tests/bench/%.c $B/liblabctl.a
+$B/bench/%: tests/bench/%.c $B/liblabctl.a $B/flags
 	$(call say,CC,$<)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(LAB_CFLAGS) $(CFLAGS) -I$B -MMD -MP -o $@ $< $B/liblabctl.a $(FLAVOUR_LDFLAGS) $(PKG_LIBS)

@@ -45,6 +45,7 @@ module  jansson    libjansson-dev
 module  libmnl     libmnl-dev
 module  libnftables libnftables-dev
 module  libcap     libcap-dev
+module  libpcap    libpcap-dev
 command curl       curl
 command ip         iproute2
 command mmdebstrap mmdebstrap
