@@ -82,11 +82,11 @@ check: ## build and run all tests; as root: everything (sudo make check)
 	@tests/run.sh
 
 lint: ## format, layers, headers, cppcheck, shellcheck
-	@prove --exec tests/tap.sh $(filter-out tests/lint/tap.sh,$(wildcard tests/lint/*.sh))
+	@prove --failures --comments --exec tests/tap.sh $(filter-out tests/lint/tap.sh,$(wildcard tests/lint/*.sh))
 
 asan: ## the unit tests under the address and undefined behaviour sanitizers
 	@$(MAKE) --no-print-directory FLAVOUR=asan WERROR=1 all unit
-	@prove --exec tests/tap.sh $(filter build/asan/unit/test_%,$(UNIT:$B/%=build/asan/%))
+	@prove --failures --comments --exec tests/tap.sh $(filter build/asan/unit/test_%,$(UNIT:$B/%=build/asan/%))
 
 $B/bench/%: tests/bench/%.c $B/liblabctl.a $B/flags
 	$(call say,CC,$<)

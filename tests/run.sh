@@ -75,4 +75,4 @@ LABCTL_TEST_WORLD=$(mktemp -d)
 export LABCTL_TEST_WORLD
 trap 'rm -rf "$LABCTL_TEST_WORLD"' EXIT
 bash tests/leftovers.sh --remember
-prove --exec tests/tap.sh "${files[@]}"
+prove --failures --comments --exec tests/tap.sh "${files[@]}"
