@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: MIT
 # Run one test file of any kind and print TAP: `prove --exec tests/tap.sh FILE…`.
 #
+# Comments say why something failed: cmocka's on success are dropped, prove shows the others.
 # With LABCTL_TEST_STRICT=1 a skipped test is a failed one. A file may take TEST_LIMIT seconds.
 set -uo pipefail
 
@@ -25,4 +26,4 @@ strict() {
 	fi
 }
 
-timeout --kill-after=20 "${TEST_LIMIT:-600}" "${command[@]}" </dev/null | strict
+timeout --foreground --kill-after=20 "${TEST_LIMIT:-600}" "${command[@]}" </dev/null | sed -u '/^# ok - /d' | strict

@@ -9,8 +9,9 @@ same_settings() {
 one_name_a_line() { ! grep -n -v -E '^(#.*|[a-z0-9][a-z0-9+.-]*|)$' images/packages; }
 no_name_twice() { ! grep -v -e '^#' -e '^$' images/packages | sort | uniq -d | grep .; }
 installs_what_is_linked() {
-	local module missing=0
-	for module in $(sed -n 's/^PKGS := //p' Makefile); do
+	local module modules missing=0
+	read -r -a modules < <(sed -n 's/^PKGS := //p' Makefile)
+	for module in "${modules[@]}"; do
 		grep -q "^module  *$module " install.sh || { echo "install.sh lacks $module"; missing=1; }
 	done
 	return $missing
