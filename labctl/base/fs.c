@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/fault.h"
 #include "base/mem.h"
 #include "base/str.h"
 
@@ -81,8 +82,11 @@ int fs_write(const char *path, const char *text, size_t len, mode_t mode, bool d
 	     struct err *err)
 {
 	auto_free char *tmp = xasprintf("%s.XXXXXX", path);
-	auto_fd fd = mkostemp(tmp, O_CLOEXEC);
+	auto_fd fd = -1;
 
+	if (fault_point("file", err) < 0)
+		return -1;
+	fd = mkostemp(tmp, O_CLOEXEC);
 	if (fd < 0)
 		return err_set(err, ERR_ENV, errno, "cannot create '%s'", tmp);
 	if (write_all(fd, text, len) < 0 || fchmod(fd, mode) < 0 || (durable && fsync(fd) < 0) ||
@@ -131,6 +135,8 @@ int fs_mkdirs(const char *path, mode_t mode, struct err *err)
 
 int fs_remove(const char *path, struct err *err)
 {
+	if (fault_point("file's end", err) < 0)
+		return -1;
 	if (remove(path) < 0 && errno != ENOENT)
 		return err_set(err, ERR_ENV, errno, "cannot remove '%s'", path);
 	return 0;

@@ -7,6 +7,7 @@
 
 #include <sys/queue.h>
 
+#include "base/fault.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/parse.h"
@@ -236,7 +237,12 @@ static void request_send(struct request *r)
 		.done = on_reply,
 		.done_arg = r,
 	};
+	struct err err = { 0 };
 
+	if (fault_point("engine request", &err) < 0) {
+		request_end(r, NULL, &err);
+		return;
+	}
 	TAILQ_REMOVE(&e->waiting, r, link);
 	TAILQ_INSERT_TAIL(&e->sent, r, link);
 	r->sent = true;

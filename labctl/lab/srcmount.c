@@ -15,6 +15,7 @@
 
 #include <linux/mount.h>
 
+#include "base/fault.h"
 #include "base/fs.h"
 #include "base/mem.h"
 
@@ -130,6 +131,8 @@ int srcmount_add(const char *dir, const struct caller *owner, const char *target
 		if (clone_with(dir, owner, mode, &tree, err) < 0)
 			return -1;
 	}
+	if (fault_point("mount", err) < 0)
+		return -1;
 	if (sys_move_mount(tree, target) < 0)
 		return err_set(err, ERR_ENV, errno, "cannot mount '%s' at '%s'", dir, target);
 	*ret_mode = mode;

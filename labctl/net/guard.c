@@ -14,6 +14,7 @@
 #include <nftables/libnftables.h>
 
 #include "base/cleanup.h"
+#include "base/fault.h"
 #include "base/mem.h"
 #include "base/parse.h"
 #include "net/netns.h"
@@ -148,7 +149,7 @@ int guard_add(int netns_fd, const char *table, const char *ifname, struct err *e
 {
 	struct guard g = { .table = table, .ifname = ifname };
 
-	if (netns_run(netns_fd, add_here, &g, err) < 0)
+	if (fault_point("guard", err) < 0 || netns_run(netns_fd, add_here, &g, err) < 0)
 		return err_wrap(err, "cannot guard interface '%s'", ifname);
 	return 0;
 }
@@ -179,7 +180,8 @@ int guard_delete(int netns_fd, const char *table, struct err *err)
 	struct guard g = { .table = table };
 	struct err e = { 0 };
 
-	if (netns_run(netns_fd, delete_here, &g, &e) == 0 || means_none(&e))
+	if (fault_point("guard", &e) == 0 &&
+	    (netns_run(netns_fd, delete_here, &g, &e) == 0 || means_none(&e)))
 		return 0;
 	if (err)
 		*err = e;

@@ -20,6 +20,7 @@
 #include <linux/magic.h>
 
 #include "base/cleanup.h"
+#include "base/fault.h"
 #include "base/fs.h"
 #include "base/log.h"
 #include "base/mem.h"
@@ -199,7 +200,8 @@ int netns_create(const char *name, int *ret_fd, struct err *err)
 	auto_free char *path = NULL, *source = NULL;
 	auto_fd lock = -1, fd = -1;
 
-	if (name_path(name, &path, err) < 0 || fs_mkdirs(NETNS_DIR, 0755, err) < 0 ||
+	if (fault_point("namespace", err) < 0 || name_path(name, &path, err) < 0 ||
+	    fs_mkdirs(NETNS_DIR, 0755, err) < 0 ||
 	    lock_dir(&lock, err) < 0 || share_dir(err) < 0 || make_file(name, path, err) < 0)
 		return -1;
 	if (netns_open_new(&fd, err) < 0) {
@@ -207,6 +209,10 @@ int netns_create(const char *name, int *ret_fd, struct err *err)
 		return -1;
 	}
 	source = xasprintf("/proc/self/fd/%d", fd);
+	if (fault_point("namespace's name", err) < 0) {
+		unlink(path);
+		return -1;
+	}
 	if (mount(source, path, "none", MS_BIND, NULL) < 0) {
 		err_set(err, ERR_ENV, errno, "cannot mount a network namespace at '%s'", path);
 		unlink(path);
@@ -220,7 +226,7 @@ int netns_delete(const char *name, struct err *err)
 {
 	auto_free char *path = NULL;
 
-	if (name_path(name, &path, err) < 0)
+	if (fault_point("namespace's end", err) < 0 || name_path(name, &path, err) < 0)
 		return -1;
 	while (umount2(path, MNT_DETACH | UMOUNT_NOFOLLOW) == 0)
 		;

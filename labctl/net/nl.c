@@ -9,6 +9,7 @@
 
 #include <libmnl/libmnl.h>
 
+#include "base/fault.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "net/netns.h"
@@ -222,6 +223,8 @@ int nl_do(struct nl *nl, struct nlmsghdr *req, struct err *err)
 {
 	struct reply reply = { 0 };
 
+	if (fault_point("netlink request", err) < 0)
+		return -1;
 	req->nlmsg_flags |= NLM_F_ACK;
 	return exchange(nl, req, &reply, err);
 }
