@@ -46,6 +46,7 @@ module  libmnl     libmnl-dev
 module  libnftables libnftables-dev
 module  libcap     libcap-dev
 module  libpcap    libpcap-dev
+module  sqlite3    libsqlite3-dev
 command curl       curl
 command ip         iproute2
 command mmdebstrap mmdebstrap

@@ -2,7 +2,8 @@
 /*
  * hostview.h - what the host already uses, leased or not: ports, link names, subnets, MACs.
  *
- * Read once before a choice, it answers for every candidate from memory.
+ * Read once before a choice, it answers for every candidate from memory. One view serves one
+ * resource.
  */
 #ifndef LABCTL_NETPORT_HOSTVIEW_H
 #define LABCTL_NETPORT_HOSTVIEW_H
@@ -18,8 +19,8 @@ struct hostview_subnet {
 
 struct hostview {
 	struct sockdiag_ports *ports; /* NULL: not read */
-	bool lingering_ok;	      /* a port that only has connections in TIME_WAIT may be used */
-	struct strv links;	      /* names and alternative names */
+	bool lingering_ok; /* a port that only has connections in TIME_WAIT may be used */
+	struct strv links; /* names and alternative names */
 	struct macaddr *macs;
 	size_t n_macs;
 	struct hostview_subnet *subnets;

@@ -43,8 +43,8 @@ struct lease {
 	char *resource;
 	char *value;
 	char *owner;
-	char *note; /* "" when there is none */
-	uid_t uid;  /* who took it */
+	char *note;		  /* "" when there is none */
+	uid_t uid;		  /* who took it */
 	int64_t created, expires; /* milliseconds since the epoch; expires 0: never */
 	enum lease_bound bound;
 	char host[65];	  /* machine id; "" unless bound */
@@ -54,6 +54,7 @@ struct lease {
 };
 
 void lease_done(struct lease *l);
+void lease_copy(const struct lease *from, struct lease *ret);
 static inline void auto_lease_(struct lease *l)
 {
 	lease_done(l);
@@ -105,8 +106,8 @@ int lease_acquire(struct store *s, const struct lease_request *req, const char *
 /* The preferred value (may be NULL; need not lie in the pool) if it is free and usable, else the
  * first one of the pool that is. ERR_CONFLICT when the pool is used up. */
 int lease_acquire_any(struct store *s, const struct lease_request *req, const struct pool *pool,
-		      const char *preferred, lease_usable_fn *usable, void *arg,
-		      struct lease *ret, struct err *err) MUST_CHECK;
+		      const char *preferred, lease_usable_fn *usable, void *arg, struct lease *ret,
+		      struct err *err) MUST_CHECK;
 
 /* The lease ends ttl_ms from now; 0: never. ERR_NOT_FOUND when nobody holds it, ERR_CONFLICT
  * when somebody else does. */

@@ -47,7 +47,8 @@ struct pool {
 };
 
 /* ERR_USAGE says what a range of this resource looks like. */
-int pool_parse(const char *resource, const char *text, struct pool *ret, struct err *err) MUST_CHECK;
+int pool_parse(const char *resource, const char *text, struct pool *ret,
+	       struct err *err) MUST_CHECK;
 void pool_done(struct pool *p);
 static inline void auto_pool_(struct pool *p)
 {

@@ -32,9 +32,9 @@ enum resource {
 
 /* A value in its one form. */
 struct resource_value {
-	char *text;	 /* heap */
-	bool is_number;	 /* PORT and VNI */
-	uint32_t number; /* likewise */
+	char *text;	  /* heap */
+	bool is_number;	  /* PORT and VNI */
+	uint32_t number;  /* likewise */
 	struct ipnet net; /* SUBNET; family 0 otherwise */
 	/* SUBNET: first and last address; empty otherwise */
 	char lo[RESOURCE_EXTENT_TEXT], hi[RESOURCE_EXTENT_TEXT];

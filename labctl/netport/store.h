@@ -100,7 +100,8 @@ struct store_ops {
 };
 
 /* url: "sqlite:/path/netport.db", or a path; other schemes as store.c lists them. */
-int store_open(const char *url, enum store_mode mode, struct store **ret, struct err *err) MUST_CHECK;
+int store_open(const char *url, enum store_mode mode, struct store **ret,
+	       struct err *err) MUST_CHECK;
 /* The book of this host: $LABCTL_STORE, else netport.db in state_dir. */
 int store_open_default(const char *state_dir, enum store_mode mode, struct store **ret,
 		       struct err *err) MUST_CHECK;

@@ -4,7 +4,7 @@
 # and ends with.
 . "$(dirname "$0")/tap.sh"
 
-declare -A rank=([base]=0 [docker]=1 [net]=1 [netport]=1 [stage]=2 [lab]=3 [grade]=4 [cmd]=5)
+declare -A rank=([base]=0 [docker]=1 [net]=1 [netport]=2 [stage]=3 [lab]=4 [grade]=5 [cmd]=6)
 
 # The quoted includes of a file, one a line.
 includes() { sed -n 's/^[[:space:]]*#[[:space:]]*include[[:space:]]*"\([^"]*\)".*/\1/p' "$1"; }

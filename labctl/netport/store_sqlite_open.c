@@ -1,0 +1,301 @@
+/* SPDX-License-Identifier: MIT */
+/* store_sqlite_open.c - opening and making the SQLite book. */
+#include "netport/store_sqlite.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <sqlite3.h>
+
+#include "base/fs.h"
+#include "base/log.h"
+#include "base/mem.h"
+
+#include "base/banned.h"
+
+enum {
+	BUSY_MS = 10000,
+	BUSY_STEP_MAX_MS = 4,
+	BOOK_MODE = 0644, /* status and list need no root */
+	BOOK_MAX = 256 << 20,
+};
+
+#define CHECKPOINT_PAGES "256" /* a book that nobody has open is read through its whole log */
+
+DEFINE_AUTO(sqlite, sqlite3 *, sqlite3_close, NULL)
+#define auto_sqlite auto_cleanup(sqlite) sqlite3 *
+
+static int64_t now_ms(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
+}
+
+/* Short waits: a writer holds the book for one wait for the disk. SQLite's own handler soon
+ * sleeps 100 ms at a time, which starves some of many writers. */
+static int on_busy(void *arg, int count)
+{
+	struct store_sqlite *s = arg;
+	long ms = count < BUSY_STEP_MAX_MS ? count + 1 : BUSY_STEP_MAX_MS;
+	struct timespec ts = { .tv_nsec = ms * 500000 + (long)(now_ms() * 7919 % 500) * 1000 };
+
+	if (count == 0)
+		s->busy_since = now_ms();
+	if (interrupt_seen() || now_ms() - s->busy_since > s->busy_ms)
+		return 0;
+	nanosleep(&ts, NULL);
+	return 1;
+}
+
+static int exec(struct store_sqlite *s, const char *sql, const char *doing, struct err *err)
+{
+	int rc = sqlite3_exec(s->db, sql, NULL, NULL, NULL);
+
+	return rc == SQLITE_OK ? 0 : store_sqlite_error(s->db, s->path, rc, doing, err);
+}
+
+static int configure(struct store_sqlite *s, struct err *err)
+{
+	sqlite3_extended_result_codes(s->db, 1);
+	sqlite3_busy_handler(s->db, on_busy, s);
+	sqlite3_db_config(s->db, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
+	/* The log and its index stay when the last one closes: who may only read could not make
+	 * them. It also saves every short command the checkpoint. */
+	sqlite3_db_config(s->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
+	return exec(s,
+		    "PRAGMA trusted_schema=OFF; PRAGMA cell_size_check=ON;"
+		    "PRAGMA synchronous=FULL; PRAGMA temp_store=MEMORY;"
+		    "PRAGMA wal_autocheckpoint=" CHECKPOINT_PAGES,
+		    "open", err);
+}
+
+static int open_file(struct store_sqlite *s, const char *path, int flags, struct err *err)
+{
+	int rc = sqlite3_open_v2(path, &s->db, flags, NULL);
+
+	if (rc != SQLITE_OK)
+		return store_sqlite_error(s->db, s->path, rc, "open", err);
+	return configure(s, err);
+}
+
+static void sync_dir(const char *path)
+{
+	auto_free char *dir = xstrdup(path);
+	char *slash = strrchr(dir, '/');
+
+	if (slash)
+		*slash = '\0';
+	auto_fd fd = open(slash ? (*dir ? dir : "/") : ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd >= 0)
+		fsync(fd);
+}
+
+static int build(const char *tmp, const char *path, struct err *err)
+{
+	auto_sqlite db = NULL;
+	int rc = sqlite3_open_v2(tmp, &db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, NULL);
+
+	if (rc == SQLITE_OK)
+		rc = sqlite3_exec(db, "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL", NULL,
+				  NULL, NULL);
+	if (rc != SQLITE_OK)
+		return store_sqlite_error(db, path, rc, "make", err);
+	return store_schema_apply(db, path, store_schema_steps, store_schema_version, err);
+}
+
+/* A book appears whole or not at all: it is built beside its place and linked into it. Two that
+ * do it at once agree on the first. */
+static int make_book(const char *path, struct err *err)
+{
+	auto_free char *tmp = xasprintf("%s.new.%d", path, (int)getpid());
+	auto_free char *dir = xstrdup(path);
+	char *slash = strrchr(dir, '/');
+	int sys = 0;
+
+	if (slash && slash != dir) {
+		*slash = '\0';
+		if (fs_mkdirs(dir, 0755, err) < 0)
+			return -1;
+	}
+	if (access(slash ? dir : ".", W_OK) < 0) {
+		err_set(err, ERR_ENV, errno, "cannot make the lease book '%s'", path);
+		return err_hint(err, "only root keeps it: use sudo");
+	}
+	unlink(tmp);
+	if (build(tmp, path, err) < 0) {
+		unlink(tmp);
+		return -1;
+	}
+	if (chmod(tmp, BOOK_MODE) < 0 || (link(tmp, path) < 0 && errno != EEXIST))
+		sys = errno;
+	unlink(tmp);
+	sync_dir(path);
+	return sys ? err_set(err, ERR_ENV, sys, "cannot make the lease book '%s'", path) : 0;
+}
+
+static int open_write(struct store_sqlite *s, struct err *err)
+{
+	if (open_file(s, s->path, SQLITE_OPEN_READWRITE, err) < 0)
+		return -1;
+	if (sqlite3_db_readonly(s->db, "main")) {
+		err_set(err, ERR_ENV, EACCES, "cannot write the lease book '%s'", s->path);
+		return err_hint(err, "only its owner keeps it: use sudo");
+	}
+	if (store_schema_apply(s->db, s->path, store_schema_steps, store_schema_version, err) < 0)
+		return -1;
+	/* Nothing happens when it is so already. */
+	return exec(s, "PRAGMA journal_mode=WAL", "open", err);
+}
+
+static int check_version(struct store_sqlite *s, struct err *err)
+{
+	unsigned version;
+
+	if (store_schema_read(s->db, s->path, &version, err) < 0)
+		return -1;
+	if (version == store_schema_version)
+		return 0;
+	err_set(err, ERR_ENV, 0, "the lease book '%s' has version %u, this labctl reads %zu",
+		s->path, version, store_schema_version);
+	return err_hint(err, version < store_schema_version
+				     ? "the next lease that is taken brings it up to date"
+				     : "use the newer labctl that wrote it");
+}
+
+static bool has_log(const char *path)
+{
+	auto_free char *wal = xasprintf("%s-wal", path);
+	struct stat st;
+
+	return stat(wal, &st) == 0 && st.st_size > 0;
+}
+
+static bool same_file(const struct stat *a, const struct stat *b)
+{
+	return a->st_ino == b->st_ino && a->st_size == b->st_size &&
+	       a->st_mtim.tv_sec == b->st_mtim.tv_sec && a->st_mtim.tv_nsec == b->st_mtim.tv_nsec;
+}
+
+/* A book without its log (somebody else's tool closed it) cannot be opened by one who may only
+ * read. It is then complete in itself: a copy in memory serves, if it did not change while it was
+ * read. */
+static int open_copy(struct store_sqlite *s, struct err *err)
+{
+	enum {
+		READ_VERSION = 19,
+		WRITE_VERSION = 18,
+		ROLLBACK_MODE = 1
+	};
+	auto_free char *text = NULL;
+	struct stat before, after;
+	unsigned char *copy;
+	size_t len;
+	int rc;
+
+	if (stat(s->path, &before) < 0 || fs_read(s->path, BOOK_MAX, &text, &len, err) < 0)
+		return -1;
+	if (stat(s->path, &after) < 0 || !same_file(&before, &after) || has_log(s->path) ||
+	    len <= READ_VERSION)
+		return err_set(err, ERR_BUSY, 0, "the lease book '%s' is being changed", s->path);
+	/* A database in memory has no log. */
+	text[READ_VERSION] = text[WRITE_VERSION] = ROLLBACK_MODE;
+	copy = sqlite3_malloc64(len);
+	if (!copy)
+		return err_set(err, ERR_ENV, ENOMEM, "cannot read the lease book '%s'", s->path);
+	memcpy(copy, text, len);
+	sqlite3_close(steal_ptr(&s->db));
+	if (open_file(s, ":memory:", SQLITE_OPEN_READWRITE, err) < 0)
+		return -1;
+	rc = sqlite3_deserialize(s->db, "main", copy, (sqlite3_int64)len, (sqlite3_int64)len,
+				 SQLITE_DESERIALIZE_FREEONCLOSE | SQLITE_DESERIALIZE_READONLY);
+	if (rc != SQLITE_OK)
+		return store_sqlite_error(s->db, s->path, rc, "read", err);
+	return check_version(s, err);
+}
+
+static int open_read(struct store_sqlite *s, struct err *err)
+{
+	struct err first = { 0 };
+
+	if (open_file(s, s->path, SQLITE_OPEN_READONLY, &first) == 0 &&
+	    check_version(s, &first) == 0)
+		return 0;
+	if (s->db && sqlite3_errcode(s->db) == SQLITE_CANTOPEN) {
+		if (!has_log(s->path))
+			return open_copy(s, err);
+		err_set(err, ERR_ENV, 0, "the lease book '%s' lacks its index '%s-shm'", s->path,
+			s->path);
+		return err_hint(err, "'sudo labctl netport list' makes it");
+	}
+	if (err)
+		*err = first;
+	return -1;
+}
+
+/* What can be told of the file before SQLite sees it. *ret_there: it exists. */
+static int look_at(const char *path, bool *ret_there, struct err *err)
+{
+	struct stat st;
+
+	*ret_there = stat(path, &st) == 0;
+	if (!*ret_there && errno != ENOENT)
+		return err_set(err, ERR_ENV, errno, "cannot open the lease book '%s'", path);
+	if (!*ret_there)
+		return 0;
+	if (!S_ISREG(st.st_mode))
+		return err_set(err, ERR_ENV, 0, "the lease book '%s' is not a file", path);
+	/* SQLite would take this for a new database. */
+	return st.st_size == 0 ? store_sqlite_damaged(path, "it is empty", err) : 0;
+}
+
+static int open_store(struct store_sqlite *s, enum store_mode mode, struct err *err)
+{
+	bool there;
+
+	if (look_at(s->path, &there, err) < 0)
+		return -1;
+	if (there && access(s->path, R_OK) < 0)
+		return err_set(err, ERR_ENV, errno, "cannot read the lease book '%s'", s->path);
+	if (mode == STORE_WRITE)
+		return (!there && make_book(s->path, err) < 0) ? -1 : open_write(s, err);
+	if (there)
+		return open_read(s, err);
+	if (open_file(s, ":memory:", SQLITE_OPEN_READWRITE, err) < 0)
+		return -1;
+	return store_schema_apply(s->db, s->path, store_schema_steps, store_schema_version, err);
+}
+
+int store_sqlite_open(const char *path, enum store_mode mode, struct store **ret, struct err *err)
+{
+	struct store_sqlite *s = xcalloc(1, sizeof(*s));
+
+	s->base.ops = &store_sqlite_ops;
+	s->base.name = xasprintf("the lease book '%s'", path);
+	s->path = xstrdup(path);
+	s->busy_ms = BUSY_MS;
+	if (open_store(s, mode, err) < 0) {
+		store_sqlite_close(&s->base);
+		return -1;
+	}
+	*ret = &s->base;
+	return 0;
+}
+
+void store_sqlite_close(struct store *base)
+{
+	struct store_sqlite *s = (struct store_sqlite *)base;
+
+	for (size_t i = 0; i < STORE_STATEMENTS; i++)
+		sqlite3_finalize(s->stmt[i]);
+	sqlite3_close(s->db);
+	free(s->path);
+	free(s->base.name);
+	free(s);
+}
