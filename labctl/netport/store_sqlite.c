@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /* store_sqlite.c - the operations of the lease book in SQLite. */
-#include "netport/store_sqlite_sql.h"
+#include "netport/store_sqlite.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/mem.h"
+#include "netport/store_sqlite_sql.h"
 
 #include "base/banned.h"
 
