@@ -78,6 +78,13 @@ int err_hint(struct err *err, const char *fmt, ...)
 	return -1;
 }
 
+int err_pass(struct err *err, const struct err *from)
+{
+	if (err)
+		*err = *from;
+	return -1;
+}
+
 void err_clear(struct err *err)
 {
 	if (!err)

@@ -47,6 +47,9 @@ int err_wrap(struct err *err, const char *fmt, ...) PRINTF_LIKE(2, 3);
 /* Sets or replaces the hint. Always returns -1. */
 int err_hint(struct err *err, const char *fmt, ...) PRINTF_LIKE(2, 3);
 
+/* Hands an error on as it is: *err = *from when err is not NULL. Always returns -1. */
+int err_pass(struct err *err, const struct err *from);
+
 void err_clear(struct err *err);
 bool err_is(const struct err *err, enum err_kind kind);
 

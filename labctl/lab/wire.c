@@ -10,11 +10,12 @@
 #include "base/mem.h"
 #include "net/guard.h"
 #include "net/netns.h"
+#include "net/prove.h"
 #include "net/shape.h"
 
 #include "base/banned.h"
 
-#define CARRIER_WAIT_MS 5000
+#define PROVE_MS 2000
 
 static int ns_open(struct wire_ns *ns, struct err *err)
 {
@@ -57,6 +58,7 @@ void wiring_free(struct wiring *w)
 		ns_close(&w->clients[i]);
 	ns_close(&w->seat);
 	ns_close(&w->fabric);
+	strv_done(&w->mended);
 	free(w->clients);
 	free(w->bridges);
 	free(w);
@@ -69,14 +71,29 @@ static int sysctl_if_there(int ns, const char *key, const char *value, struct er
 
 	if (netns_sysctl_set(ns, key, value, &e) == 0 || err_is(&e, ERR_NOT_FOUND))
 		return 0;
-	if (err)
-		*err = e;
-	return -1;
+	return err_pass(err, &e);
 }
 
-static int private_ns(const char *name, struct wire_ns *ns, struct err *err)
+/* In a repair, what is there already is as good as made: clears that error. */
+static bool is_there(const struct wiring *w, struct err *err)
 {
-	if (netns_create(name, &ns->fd, err) < 0 || ns_open(ns, err) < 0)
+	if (!w->repair || !err_is(err, ERR_CONFLICT))
+		return false;
+	err_clear(err);
+	return true;
+}
+
+static int private_ns(struct wiring *w, const char *name, struct wire_ns *ns, struct err *err)
+{
+	struct err e = { 0 };
+
+	if (netns_create(name, &ns->fd, &e) == 0) {
+		if (w->repair)
+			strv_addf(&w->mended, "namespace '%s' was made anew", name);
+	} else if (!is_there(w, &e) || netns_open_name(name, &ns->fd, &e) < 0) {
+		return err_pass(err, &e);
+	}
+	if (ns_open(ns, err) < 0)
 		return -1;
 	if (sysctl_if_there(ns->fd, "net.ipv6.conf.all.disable_ipv6", "1", err) < 0 ||
 	    sysctl_if_there(ns->fd, "net.ipv6.conf.default.disable_ipv6", "1", err) < 0)
@@ -102,12 +119,12 @@ static int bridges_without_filters(struct wire_ns *ns, struct err *err)
 
 int wire_seat(struct wiring *w, struct err *err)
 {
-	return private_ns(w->lab->seat_ns, &w->seat, err);
+	return private_ns(w, w->lab->seat_ns, &w->seat, err);
 }
 
 int wire_fabric(struct wiring *w, struct err *err)
 {
-	if (private_ns(w->lab->fabric_ns, &w->fabric, err) < 0)
+	if (private_ns(w, w->lab->fabric_ns, &w->fabric, err) < 0)
 		return -1;
 	return bridges_without_filters(&w->fabric, err);
 }
@@ -115,9 +132,18 @@ int wire_fabric(struct wiring *w, struct err *err)
 int wire_bridge(struct wiring *w, size_t network, struct err *err)
 {
 	const struct stage_network *sn = &w->lab->stage->networks[network];
+	const char *name = w->lab->networks[network].bridge;
+	struct link_info info;
+	struct err e = { 0 };
 
-	return link_add_bridge(w->fabric.nl, w->lab->networks[network].bridge, w->lab->group,
-			       sn->mtu, sn->group_fwd_mask, &w->bridges[network], err);
+	if (link_add_bridge(w->fabric.nl, name, w->lab->group, sn->mtu, sn->group_fwd_mask,
+			    &w->bridges[network], &e) == 0)
+		return 0;
+	if (!is_there(w, &e) || link_get(w->fabric.nl, name, &info, &e) < 0 ||
+	    link_set_up(w->fabric.nl, info.ifindex, true, &e) < 0)
+		return err_pass(err, &e);
+	w->bridges[network] = info.ifindex;
+	return 0;
 }
 
 static bool wants_ipv6(const struct stage_client *c)
@@ -218,15 +244,29 @@ static int set_conf(struct wiring *w, const char *proto, const char *ifname, con
 	return sysctl_if_there(w->seat.fd, path, value, err);
 }
 
+static bool guard_is_on(const struct wiring *w, const char *ifname)
+{
+	auto_strv names = { 0 };
+	bool on = false;
+
+	if (guard_list(w->seat.fd, w->lab->guard, &names, NULL) < 0)
+		return false;
+	for (size_t i = 0; i < names.n && !on; i++)
+		on = strcmp(names.v[i], ifname) == 0;
+	return on;
+}
+
 static int guard_seat_end(struct wiring *w, struct lab_network *ln, struct err *err)
 {
 	struct err e = { 0 };
 
+	if (w->repair && guard_is_on(w, ln->ifname)) {
+		ln->guarded = true;
+		return 0;
+	}
 	if (!w->no_hook && guard_add(w->seat.fd, w->lab->guard, ln->ifname, &e) < 0) {
 		if (e.sys != EOPNOTSUPP && e.sys != ENOENT) {
-			if (err)
-				*err = e;
-			return -1;
+			return err_pass(err, &e);
 		}
 		log_debug("no ingress hook: %s", e.msg);
 		w->no_hook = true;
@@ -234,6 +274,16 @@ static int guard_seat_end(struct wiring *w, struct lab_network *ln, struct err *
 	ln->guarded = !w->no_hook;
 	/* Without the hook at least no ARP is answered. */
 	return w->no_hook ? set_conf(w, "ipv4", ln->ifname, "arp_ignore", "8", err) : 0;
+}
+
+static int put_address(struct wiring *w, struct wire_ns *ns, unsigned ifindex,
+		       const struct ipnet *addr, bool passive, struct err *err)
+{
+	struct err e = { 0 };
+
+	if (addr_add(ns->nl, ifindex, addr, passive, &e) == 0 || is_there(w, &e))
+		return 0;
+	return err_pass(err, &e);
 }
 
 /* The order matters: silent before it is up, and the local route goes after the kernel has put
@@ -249,15 +299,18 @@ static int config_seat_end(struct wiring *w, size_t network, struct err *err)
 					  w->lab->stage->name, sn->name);
 	struct link_info info;
 
-	if (link_get(w->seat.nl, ln->ifname, &info, err) < 0 ||
-	    link_set_label(w->seat.nl, info.ifindex, altname, alias, err) < 0 ||
-	    set_conf(w, "ipv6", ln->ifname, "disable_ipv6", "1", err) < 0 ||
+	if (link_get(w->seat.nl, ln->ifname, &info, err) < 0)
+		return -1;
+	if (strcmp(info.altname, altname) != 0 &&
+	    link_set_label(w->seat.nl, info.ifindex, altname, alias, err) < 0)
+		return -1;
+	if (set_conf(w, "ipv6", ln->ifname, "disable_ipv6", "1", err) < 0 ||
 	    set_conf(w, "ipv4", ln->ifname, "forwarding", "0", err) < 0)
 		return -1;
 	if (passive && guard_seat_end(w, ln, err) < 0)
 		return -1;
 	if (offload_disable(w->seat.offload, ln->ifname, err) < 0 ||
-	    addr_add(w->seat.nl, info.ifindex, &addr, passive, err) < 0 ||
+	    put_address(w, &w->seat, info.ifindex, &addr, passive, err) < 0 ||
 	    link_set_up(w->seat.nl, info.ifindex, true, err) < 0)
 		return -1;
 	return passive ? route_delete_local(w->seat.nl, info.ifindex, &sn->router, err) : 0;
@@ -272,12 +325,12 @@ static int config_client_end(struct wiring *w, const struct plan_end *e, struct 
 	if (link_get(ns->nl, ifc->name, &info, err) < 0 ||
 	    offload_disable(ns->offload, ifc->name, err) < 0)
 		return -1;
-	if (ifc->has_address && addr_add(ns->nl, info.ifindex, &ifc->address, false, err) < 0)
+	if (ifc->has_address && put_address(w, ns, info.ifindex, &ifc->address, false, err) < 0)
 		return -1;
 	if (link_set_up(ns->nl, info.ifindex, true, err) < 0)
 		return -1;
 	/* Needs the link up: an IPv6 address goes when its link goes down. */
-	if (ifc->has_ipv6 && addr_add(ns->nl, info.ifindex, &ifc->ipv6, false, err) < 0)
+	if (ifc->has_ipv6 && put_address(w, ns, info.ifindex, &ifc->ipv6, false, err) < 0)
 		return -1;
 	return 0;
 }
@@ -330,6 +383,45 @@ static int config_end(struct wiring *w, const struct step *s, const struct plan_
 	return r;
 }
 
+/* An end as it should be, as far as it cannot be mended in place. */
+static bool end_is_sound(struct wiring *w, const struct plan_end *e, const struct link_end *end,
+			 const struct link_veth *spec, unsigned *ret_ifindex)
+{
+	struct link_info info;
+
+	*ret_ifindex = 0;
+	if (link_get(end_ns(w, e)->nl, end->name, &info, NULL) < 0)
+		return false;
+	if (info.group == spec->group)
+		*ret_ifindex = info.ifindex;
+	return info.group == spec->group && info.mtu == spec->mtu &&
+	       macaddr_equal(&info.mac, &end->mac) && strcmp(info.kind, "veth") == 0 &&
+	       (e->kind != END_FABRIC || info.master == spec->master);
+}
+
+/* Makes the pair; in a repair, keeps one that is sound and replaces one that is not. Only links
+ * with the lab's mark are ever removed. */
+static int make_veth(struct wiring *w, const struct step *s, const struct link_veth *spec,
+		     struct err *err)
+{
+	unsigned a = 0, b = 0;
+
+	if (!w->repair)
+		return link_add_veth(end_ns(w, &s->ends[0])->nl, spec, err);
+	if (end_is_sound(w, &s->ends[0], &spec->end, spec, &a) &&
+	    end_is_sound(w, &s->ends[1], &spec->peer, spec, &b))
+		return 0;
+	if (a && link_delete(end_ns(w, &s->ends[0])->nl, a, err) < 0)
+		return -1;
+	if (b && link_delete(end_ns(w, &s->ends[1])->nl, b, err) < 0)
+		return -1;
+	if (link_add_veth(end_ns(w, &s->ends[0])->nl, spec, err) < 0)
+		return -1;
+	strv_addf(&w->mended, "link '%s' -- '%s' of network '%s' was made anew", spec->end.name,
+		  spec->peer.name, w->lab->stage->networks[s->network].name);
+	return 0;
+}
+
 int wire_link(struct wiring *w, const struct step *s, struct err *err)
 {
 	struct link_veth spec = {
@@ -340,7 +432,7 @@ int wire_link(struct wiring *w, const struct step *s, struct err *err)
 
 	fill_end(w, s, &s->ends[0], &spec.end);
 	fill_end(w, s, &s->ends[1], &spec.peer);
-	if (link_add_veth(end_ns(w, &s->ends[0])->nl, &spec, err) < 0)
+	if (make_veth(w, s, &spec, err) < 0)
 		return -1;
 	/* The stations first: a bridge port that is up has its peer ready. */
 	if (config_end(w, s, &s->ends[1], &spec.peer, err) < 0)
@@ -362,82 +454,29 @@ static int route_one(struct wire_ns *ns, const struct ipnet *to, const struct ip
 	return route_add(ns->nl, &spec, err);
 }
 
-static int add_routes(struct wire_ns *ns, const struct stage_client *c, struct err *err)
+static int put_route(struct wiring *w, struct wire_ns *ns, const struct ipnet *to,
+		     const struct ipaddr *via, const char *dev, struct err *err)
+{
+	struct err e = { 0 };
+
+	if (route_one(ns, to, via, dev, &e) == 0 || is_there(w, &e))
+		return 0;
+	return err_pass(err, &e);
+}
+
+static int add_routes(struct wiring *w, struct wire_ns *ns, const struct stage_client *c,
+		      struct err *err)
 {
 	const struct ipnet any4 = { .addr.family = AF_INET }, any6 = { .addr.family = AF_INET6 };
 
-	if (c->gateway.family && route_one(ns, &any4, &c->gateway, NULL, err) < 0)
+	if (c->gateway.family && put_route(w, ns, &any4, &c->gateway, NULL, err) < 0)
 		return -1;
-	if (c->ipv6_gateway.family && route_one(ns, &any6, &c->ipv6_gateway, NULL, err) < 0)
+	if (c->ipv6_gateway.family && put_route(w, ns, &any6, &c->ipv6_gateway, NULL, err) < 0)
 		return -1;
 	for (size_t i = 0; i < c->n_routes; i++) {
-		if (route_one(ns, &c->routes[i].to, &c->routes[i].via, c->routes[i].dev, err) < 0)
+		if (put_route(w, ns, &c->routes[i].to, &c->routes[i].via, c->routes[i].dev, err) <
+		    0)
 			return -1;
-	}
-	return 0;
-}
-
-static const struct link_info *find_link(const struct link_info *links, size_t n, const char *name)
-{
-	for (size_t i = 0; i < n; i++) {
-		if (strcmp(links[i].name, name) == 0)
-			return &links[i];
-	}
-	return NULL;
-}
-
-static bool has_addr(const struct addr_info *addrs, size_t n, unsigned ifindex,
-		     const struct ipaddr *a)
-{
-	for (size_t i = 0; i < n; i++) {
-		if (addrs[i].ifindex == ifindex && ipaddr_equal(&addrs[i].net.addr, a))
-			return true;
-	}
-	return false;
-}
-
-/* What was asked for against what the kernel says, for one end. */
-static int verify_end(const struct lab *l, const struct link_info *got, const char *name,
-		      unsigned mtu, const struct macaddr *mac, struct err *err)
-{
-	char want_mac[MACADDR_TEXT], got_mac[MACADDR_TEXT];
-
-	if (!got)
-		return err_set(err, ERR_ENV, 0, "'%s' is not there after it was made", name);
-	if (!(got->flags & IFF_UP) || got->group != l->group || got->mtu != mtu ||
-	    !macaddr_equal(&got->mac, mac))
-		return err_set(err, ERR_ENV, 0,
-			       "'%s' is %s with mtu %u, MAC %s, group %x; expected up, %u, %s, %x",
-			       name, got->flags & IFF_UP ? "up" : "down", got->mtu,
-			       macaddr_format(&got->mac, got_mac), got->group, mtu,
-			       macaddr_format(mac, want_mac), l->group);
-	return 0;
-}
-
-static int verify_client(struct wiring *w, size_t client, struct err *err)
-{
-	const struct stage_client *c = &w->lab->stage->clients[client];
-	struct wire_ns *ns = &w->clients[client];
-	auto_free struct link_info *links = NULL;
-	auto_free struct addr_info *addrs = NULL;
-	size_t n_links = 0, n_addrs = 0;
-
-	if (link_list(ns->nl, &links, &n_links, err) < 0 ||
-	    addr_list(ns->nl, &addrs, &n_addrs, err) < 0)
-		return -1;
-	for (size_t i = 0; i < c->n_interfaces; i++) {
-		const struct stage_interface *ifc = &c->interfaces[i];
-		const struct link_info *got = find_link(links, n_links, ifc->name);
-		struct macaddr mac = lab_client_mac(ifc);
-		char text[IPNET_TEXT];
-
-		if (verify_end(w->lab, got, ifc->name, w->lab->stage->networks[ifc->network].mtu,
-			       &mac, err) < 0)
-			return -1;
-		if (ifc->has_address && !has_addr(addrs, n_addrs, got->ifindex, &ifc->address.addr))
-			return err_set(err, ERR_ENV, 0,
-				       "address %s is not on '%s' after it was set",
-				       ipnet_format(&ifc->address, text), ifc->name);
 	}
 	return 0;
 }
@@ -447,66 +486,20 @@ int wire_routes(struct wiring *w, size_t client, struct err *err)
 	const struct stage_client *c = &w->lab->stage->clients[client];
 
 	/* A route is read back by its acknowledgement: the kernel resolved its next hop. */
-	if (add_routes(&w->clients[client], c, err) < 0 || verify_client(w, client, err) < 0)
+	if (add_routes(w, &w->clients[client], c, err) < 0 ||
+	    wire_verify_client(w, client, err) < 0)
 		return -1;
-	ns_close(&w->clients[client]);
+	if (!w->repair)
+		ns_close(&w->clients[client]);
 	return 0;
 }
 
-static int verify_guard(struct wiring *w, struct err *err)
+int wire_prove(struct wiring *w, const struct step *s, struct err *err)
 {
-	auto_strv guarded = { 0 };
+	struct link_end a, b;
 
-	if (guard_list(w->seat.fd, w->lab->guard, &guarded, err) < 0)
-		return -1;
-	for (size_t i = 0; i < w->lab->stage->n_networks; i++) {
-		const struct lab_network *ln = &w->lab->networks[i];
-		bool found = false;
-
-		for (size_t k = 0; k < guarded.n && !found; k++)
-			found = strcmp(guarded.v[k], ln->ifname) == 0;
-		if (ln->guarded && ln->ifname[0] && !found)
-			return err_set(err, ERR_ENV, 0, "the guard is not on '%s' after it was set",
-				       ln->ifname);
-	}
-	return 0;
-}
-
-int wire_verify_seat(struct wiring *w, struct err *err)
-{
-	auto_free struct link_info *links = NULL;
-	auto_free struct addr_info *addrs = NULL;
-	size_t n_links = 0, n_addrs = 0;
-	bool any = false;
-
-	if (link_list(w->seat.nl, &links, &n_links, err) < 0 ||
-	    addr_list(w->seat.nl, &addrs, &n_addrs, err) < 0)
-		return -1;
-	for (size_t i = 0; i < w->lab->stage->n_networks; i++) {
-		const struct stage_network *sn = &w->lab->stage->networks[i];
-		const struct lab_network *ln = &w->lab->networks[i];
-		const struct link_info *got;
-		bool local = false;
-
-		if (!ln->ifname[0])
-			continue;
-		any |= ln->guarded;
-		got = find_link(links, n_links, ln->ifname);
-		if (verify_end(w->lab, got, ln->ifname, sn->mtu, &ln->mac, err) < 0)
-			return -1;
-		if (link_wait_carrier(w->seat.nl, ln->ifname, CARRIER_WAIT_MS, err) < 0)
-			return -1;
-		if (!has_addr(addrs, n_addrs, got->ifindex, &sn->router))
-			return err_set(err, ERR_ENV, 0, "the router's address is not on '%s'",
-				       ln->ifname);
-		if (sn->address_mode == STAGE_ADDRESS_KERNEL)
-			continue;
-		if (route_has_local(w->seat.nl, got->ifindex, &sn->router, &local, err) < 0)
-			return -1;
-		if (local)
-			return err_set(err, ERR_ENV, 0,
-				       "the kernel took the address of '%s' as its own",
-				       ln->ifname);
-	}
-	return any ? verify_guard(w, err) : 0;
+	fill_end(w, s, &s->ends[0], &a);
+	fill_end(w, s, &s->ends[1], &b);
+	return link_prove(&(const struct prove_end){ a.netns_fd, a.name },
+			  &(const struct prove_end){ b.netns_fd, b.name }, PROVE_MS, err);
 }

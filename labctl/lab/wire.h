@@ -30,6 +30,8 @@ struct wiring {
 	struct wire_ns *clients; /* parallel to stage.clients; nl is NULL until opened */
 	unsigned *bridges;	 /* ifindex per network; 0 until made */
 	bool no_hook;		 /* the kernel lacks the ingress hook: the weaker guard serves */
+	bool repair;		 /* what is there and right stays; what is not is mended */
+	struct strv mended;	 /* what was rebuilt, in words */
 };
 
 int wiring_new(struct lab *l, struct wiring **ret, struct err *err) MUST_CHECK;
@@ -47,9 +49,13 @@ int wire_bridge(struct wiring *w, size_t network, struct err *err) MUST_CHECK;
 /* Pins the namespace of the client's process and sets it up. */
 int wire_client(struct wiring *w, size_t client, pid_t pid, struct err *err) MUST_CHECK;
 int wire_link(struct wiring *w, const struct step *s, struct err *err) MUST_CHECK;
-/* The client's routes; then reads back its links, addresses and routes, and lets its namespace
- * go. */
+/* Does the link carry frames both ways? */
+int wire_prove(struct wiring *w, const struct step *s, struct err *err) MUST_CHECK;
+/* The client's routes; then reads back its links, addresses and routes, and (unless a repair
+ * wants to prove them) lets its namespace go. */
 int wire_routes(struct wiring *w, size_t client, struct err *err) MUST_CHECK;
+/* Reads back a client: links, addresses, carriers. */
+int wire_verify_client(struct wiring *w, size_t client, struct err *err) MUST_CHECK;
 /* Reads back the seat: links, addresses, no local routes, offloads, guard. */
 int wire_verify_seat(struct wiring *w, struct err *err) MUST_CHECK;
 
