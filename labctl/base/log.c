@@ -13,6 +13,7 @@
 static enum log_level level = LOG_NORMAL;
 static volatile sig_atomic_t interrupted;
 static volatile time_t interrupted_at; /* CLOCK_MONOTONIC, seconds */
+static time_t held_at;
 static unsigned holds;
 
 void log_set_level(enum log_level l)
@@ -90,7 +91,8 @@ bool interrupt_seen(void)
 	if (!interrupted || !holds)
 		return interrupted;
 	clock_gettime(CLOCK_MONOTONIC, &now);
-	return now.tv_sec - interrupted_at >= INTERRUPT_GRACE_S;
+	return now.tv_sec - interrupted_at >= INTERRUPT_GRACE_S &&
+	       now.tv_sec - held_at >= INTERRUPT_GRACE_S;
 }
 
 bool interrupt_pending(void)
@@ -100,6 +102,12 @@ bool interrupt_pending(void)
 
 void interrupt_hold(bool hold)
 {
+	struct timespec now;
+
+	if (hold) {
+		clock_gettime(CLOCK_MONOTONIC, &now);
+		held_at = now.tv_sec;
+	}
 	holds += hold ? 1u : -1u;
 }
 

@@ -28,8 +28,9 @@ bool interrupt_seen(void);
 int err_if_interrupted(struct err *err) MUST_CHECK;
 
 /* Work that must not be cut off (a request that the engine is carrying out, a roll-back) holds
- * interrupts: interrupt_seen() stays false for INTERRUPT_GRACE_S seconds after the signal, and
- * interrupt_pending() tells that one came. Holds nest. */
+ * interrupts: interrupt_seen() stays false for INTERRUPT_GRACE_S seconds after the signal and
+ * after the last hold began (a roll-back needs its own time), and interrupt_pending() tells that
+ * one came. Holds nest. */
 #define INTERRUPT_GRACE_S 20
 void interrupt_hold(bool hold);
 bool interrupt_pending(void);
