@@ -35,15 +35,15 @@ static void on_removed(void *arg, json_t *reply, const struct err *failure)
 	struct err *first = arg;
 
 	(void)reply;
-	/* Already gone, or already on its way: looked after by wait_gone(). */
+	/* Already gone, or on its way: the next list tells. */
 	if (!failure || failure->kind == ERR_NOT_FOUND || failure->kind == ERR_CONFLICT)
 		return;
-	keep_first(first, failure, "removing the containers");
+	*first = first->kind == ERR_NONE ? *failure : *first;
 }
 
-static void submit_removal(struct engine *e, const char *name, struct err *first)
+static void submit_removal(struct engine *e, const char *id, struct err *first)
 {
-	auto_free char *path = xasprintf("/containers/%s?force=1&v=1", name);
+	auto_free char *path = xasprintf("/containers/%s?force=1&v=1", id);
 
 	engine_submit(e, "DELETE", path, NULL, on_removed, first);
 }
@@ -56,7 +56,7 @@ static int list_ours(struct engine *e, const struct lab *l, struct container_lis
 	return container_list_by_label(e, label, ret, err);
 }
 
-/* Removes by name first (no list needed), then whatever still carries the label. */
+/* By label, never by name: a stranger's container may have the name that this lab wanted. */
 static int remove_containers(struct lab_ctx *ctx, const struct lab *l, struct err *err)
 {
 	const struct timespec pause = { 0, GONE_POLL_MS * 1000000L };
@@ -67,20 +67,11 @@ static int remove_containers(struct lab_ctx *ctx, const struct lab *l, struct er
 		return 0;
 	if (lab_ctx_engine(ctx, &e, err) < 0)
 		return -1;
-	for (size_t i = 0; i < l->stage->n_clients; i++) {
-		auto_free char *name = lab_container_name(l, l->stage->clients[i].name);
-
-		submit_removal(e, name, &first);
-	}
-	for (int waited = 0;; waited += GONE_POLL_MS) {
+	for (int waited = 0; first.kind == ERR_NONE; waited += GONE_POLL_MS) {
 		auto_container_list left = { 0 };
 
-		if (engine_run(e, err) < 0)
-			return -1;
-		if (first.kind != ERR_NONE)
-			break;
 		if (list_ours(e, l, &left, err) < 0)
-			return err_wrap(err, "removing the containers");
+			return -1;
 		if (left.n == 0)
 			return 0;
 		if (waited >= GONE_WAIT_MS)
@@ -90,6 +81,8 @@ static int remove_containers(struct lab_ctx *ctx, const struct lab *l, struct er
 			nanosleep(&pause, NULL);
 		for (size_t i = 0; i < left.n; i++)
 			submit_removal(e, left.v[i].id, &first);
+		if (engine_run(e, err) < 0)
+			return -1;
 	}
 	if (err)
 		*err = first;
