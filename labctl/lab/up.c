@@ -78,6 +78,10 @@ static void fail(struct up *up, const struct err *err)
 		return;
 	up->failed = true;
 	up->err = *err;
+	/* Where exactly it was is of no use to who pressed Ctrl-C. */
+	if (err_is(err, ERR_INTERRUPTED))
+		err_set(&up->err, ERR_INTERRUPTED, 0, "interrupted: stage '%s' is not started",
+			up->lab->stage->name);
 }
 
 static void fail_client(struct client_run *c, const struct err *err)
@@ -317,6 +321,22 @@ static void inspect_client(struct client_run *c)
 	engine_submit(c->up->engine, "GET", path, NULL, on_inspected, c);
 }
 
+/* What cannot be run is the stage's fault when the stage says what to run. */
+static void fail_start(struct client_run *c, const struct err *failure)
+{
+	const struct stage_client *sc = stage_client_of(c);
+	struct err err = *failure;
+
+	if (sc->command.n && err_is(failure, ERR_ENV) &&
+	    (strstr(failure->msg, "exec: ") || strstr(failure->msg, "executable file"))) {
+		err.kind = ERR_STAGE;
+		err_wrap(&err, "its command '%s' cannot be run", sc->command.v[0]);
+	} else {
+		err_wrap(&err, "cannot start its container");
+	}
+	fail_client(c, &err);
+}
+
 static void on_started(void *arg, json_t *reply, const struct err *failure)
 {
 	struct client_run *c = arg;
@@ -324,10 +344,7 @@ static void on_started(void *arg, json_t *reply, const struct err *failure)
 	(void)reply;
 	c->up->in_flight--;
 	if (failure) {
-		struct err err = *failure;
-
-		err_wrap(&err, "cannot start its container");
-		fail_client(c, &err);
+		fail_start(c, failure);
 		return;
 	}
 	pump(c->up); /* before looking: the engine should never be idle */
@@ -364,10 +381,17 @@ static void on_holder_inspected(void *arg, json_t *reply, const struct err *fail
 		engine_submit(c->up->engine, "DELETE", path, NULL, on_remnant_removed, c);
 		return;
 	}
-	err_set(&err, ERR_CONFLICT, 0, "a container '%s' exists that is not labctl's",
-		c->container);
-	err_hint(&err, "rename it (docker rename %s other) or use another lab name (--lab)",
-		 c->container);
+	if (lab) {
+		err_set(&err, ERR_CONFLICT, 0, "its container's name '%s' is taken by lab '%s'",
+			c->container, lab);
+		err_hint(&err, "stop that (labctl --lab %s stage-stop) or use another lab name",
+			 lab);
+	} else {
+		err_set(&err, ERR_CONFLICT, 0,
+			"a container '%s' is there already and is not labctl's", c->container);
+		err_hint(&err, "rename it (docker rename %s other) or use another lab name (--lab)",
+			 c->container);
+	}
 	on_created(arg, NULL, &err);
 }
 
@@ -463,15 +487,18 @@ static int take_commands(struct up *up, const struct step *s, struct err *err)
 	for (size_t i = 0; i < sc->start.n; i++) {
 		const char *const argv[] = { "sh", "-c", sc->start.v[i], NULL };
 		auto_free char *out = NULL;
-		int code;
+		int code, r;
 
-		if (exec_capture(up->engine, up->clients[s->client].id, argv, &code, &out, err) < 0)
+		/* A command may take any time; the roll-back takes its container. */
+		interrupt_hold(false);
+		r = exec_capture(up->engine, up->clients[s->client].container, argv, &code, &out,
+				 err);
+		interrupt_hold(true);
+		if (r < 0)
 			return -1;
 		if (code != 0)
 			return err_set(err, ERR_STAGE, 0, "'%s' ended with exit code %d: %s",
 				       sc->start.v[i], code, out ? out : "");
-		if (err_if_interrupted(err) < 0)
-			return -1;
 	}
 	return 0;
 }
