@@ -11,6 +11,7 @@
 
 #include "base/mem.h"
 #include "docker/engine.h"
+#include "net/netns.h"
 
 #include "base/banned.h"
 
@@ -131,10 +132,34 @@ static int check_subnet(struct wiring *w, const struct stage_network *sn, struct
 	return 0;
 }
 
+/* A name that somebody took: a roll-back would take it from him. */
+static int check_namespace(const char *name, struct err *err)
+{
+	struct err e = { 0 };
+	auto_fd fd = -1;
+
+	if (!name[0])
+		return 0;
+	if (netns_open_name(name, &fd, &e) < 0) {
+		if (err_is(&e, ERR_NOT_FOUND))
+			return 0;
+		if (err)
+			*err = e;
+		return -1;
+	}
+	err_set(err, ERR_CONFLICT, 0,
+		"a network namespace '%s' is there already and is not this lab's", name);
+	return err_hint(err, "if nobody needs it: ip netns del %s; or use another lab name (--lab)",
+			name);
+}
+
 int wire_check_seat(struct lab_ctx *ctx, struct wiring *w, struct err *err)
 {
 	const struct stage *s = w->lab->stage;
 
+	if (check_namespace(w->lab->seat_ns, err) < 0 ||
+	    check_namespace(w->lab->fabric_ns, err) < 0)
+		return -1;
 	if (w->lab->isolated)
 		return 0; /* a new namespace is empty */
 	for (size_t i = 0; i < s->n_networks; i++) {
