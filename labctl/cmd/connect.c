@@ -11,15 +11,33 @@
 
 #include "base/banned.h"
 
+static int in_scripts_client(const struct lab *l, const char *client, bool login_shell,
+			     struct err *err)
+{
+	int code;
+
+	if (!login_shell) {
+		err_set(err, ERR_USAGE, 0, "stage '%s' has scripts of its own: it has no 'exec'",
+			l->stage->name);
+		return err_hint(err, "labctl connect %s", client);
+	}
+	return scripts_connect(l, client, &code, err) < 0 ? -1 : code;
+}
+
+/* argv NULL: a login shell. */
 static int in_client(struct cmd *cmd, const char *client, char *const *argv, bool want_tty,
 		     struct err *err)
 {
+	static const char *const login_argv[] = {
+		"sh", "-c", "command -v bash >/dev/null && exec bash -l; exec sh -l", NULL
+	};
+	const bool login_shell = !argv;
 	auto_free char *container = NULL;
 	auto_lab l = NULL;
 	struct engine *e;
 	int code;
 	struct exec_spec spec = {
-		.argv = (const char *const *)argv,
+		.argv = login_shell ? login_argv : (const char *const *)argv,
 		.tty = want_tty,
 		.stdin_open = true,
 		.stdin_fd = STDIN_FILENO,
@@ -30,7 +48,7 @@ static int in_client(struct cmd *cmd, const char *client, char *const *argv, boo
 	if (session_running(cmd->ctx, &l, err) < 0)
 		return -1;
 	if (l->stage->kind == STAGE_SCRIPTS)
-		return scripts_connect(l, client, &code, err) < 0 ? -1 : code;
+		return in_scripts_client(l, client, login_shell, err);
 	if (session_container(l, client, &container, err) < 0 ||
 	    lab_ctx_engine(cmd->ctx, &e, err) < 0)
 		return -1;
@@ -42,10 +60,7 @@ static int in_client(struct cmd *cmd, const char *client, char *const *argv, boo
 
 static int connect_run(struct cmd *cmd, const struct args *args, struct err *err)
 {
-	static char shell[] = "/bin/bash", login[] = "-l";
-	char *const argv[] = { shell, login, NULL };
-
-	return in_client(cmd, args->v[0], argv, isatty(STDIN_FILENO), err);
+	return in_client(cmd, args->v[0], NULL, isatty(STDIN_FILENO), err);
 }
 
 const struct command cmd_connect = {
