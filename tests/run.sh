@@ -50,7 +50,7 @@ collect() {
 	for unit in tests/unit/test_*.c; do
 		[ ! -e "$unit" ] || printf 'build/release/unit/%s\n' "$(basename "$unit" .c)"
 	done
-	for dir in cli net docker; do
+	for dir in cli net docker lab; do
 		[ ! -d "tests/$dir" ] || find "tests/$dir" -maxdepth 1 -name '*.bats' | sort
 	done
 	printf 'tests/leftovers.sh\n'
