@@ -98,9 +98,10 @@ static void on_sent(void *arg, uint64_t bytes)
 {
 	struct upload *u = arg;
 	int64_t now = now_ms();
+	bool end = bytes == u->sent; /* nothing came any more */
 
 	u->sent = bytes;
-	if (now < u->next_ms)
+	if (!(bytes >> 20) || (now < u->next_ms && !end))
 		return;
 	u->next_ms = now + PROGRESS_MS;
 	tell_sent(u);
@@ -174,8 +175,6 @@ static int upload_run(struct engine *e, const char *path, int fd, image_progress
 		r = -1;
 	} else if (r == 0 && !json_stream_at_end(&u.stream)) {
 		r = err_set(err, ERR_ENV, 0, "the Docker Engine's progress report breaks off");
-	} else if (r == 0) {
-		tell_sent(&u);
 	}
 	json_stream_done(&u.stream);
 	str_done(&u.line);

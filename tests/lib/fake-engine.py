@@ -164,6 +164,11 @@ class Connection:
         else:
             self.whole(rule, method)
         if "read" in rule:
+            # as Go's server: no more replies, and a while for the client to notice
+            self.sock.shutdown(socket.SHUT_WR)
+            self.sock.settimeout(5)
+            while self.sock.recv(65536):
+                pass
             raise Gone
 
     def whole(self, rule, method):
