@@ -10,10 +10,9 @@
 
 #include "base/fs.h"
 #include "base/mem.h"
+#include "lab/claim.h"
 
 #include "base/banned.h"
-
-#define GROUP_BITS 20
 
 static const char *const state_names[] = {
 	[LAB_STARTING] = "starting",
@@ -47,6 +46,7 @@ void lab_free(struct lab *l)
 	stage_free(l->stage);
 	free(l->stage_text);
 	free(l->networks);
+	free(l->ports);
 	free(l->src_dir);
 	free(l->image);
 	free(l->dir);
@@ -77,43 +77,6 @@ struct macaddr lab_client_mac(const struct stage_interface *ifc)
 	return ifc->has_mac ? ifc->mac : macaddr_from_ipv4(&ifc->address.addr);
 }
 
-static char *group_path(const struct lab_ctx *ctx, uint32_t group)
-{
-	return xasprintf("%s/groups/%08x", ctx->state_dir, group);
-}
-
-/* A symlink is made by one lab only, and its text says which. */
-int lab_claim(const struct lab_ctx *ctx, struct lab *l, struct err *err)
-{
-	uint32_t hash = 2166136261u; /* FNV-1a */
-	auto_free char *dir = xasprintf("%s/groups", ctx->state_dir);
-
-	if (fs_mkdirs(dir, 0755, err) < 0)
-		return -1;
-	for (const char *p = l->name; *p; p++)
-		hash = (hash ^ (unsigned char)*p) * 16777619u;
-	for (uint32_t i = 0; i < 1u << GROUP_BITS; i++) {
-		uint32_t group = LAB_GROUP_BASE | ((hash + i) & ~LAB_GROUP_MASK);
-		auto_free char *path = group_path(ctx, group);
-		char holder[LAB_NAME_MAX + 2];
-		ssize_t n;
-
-		if (symlink(l->name, path) == 0) {
-			l->group = group;
-			return 0;
-		}
-		if (errno != EEXIST)
-			return err_set(err, ERR_ENV, errno, "cannot make '%s'", path);
-		n = readlink(path, holder, sizeof(holder) - 1);
-		if (n > 0 && (size_t)n == strlen(l->name) &&
-		    memcmp(holder, l->name, (size_t)n) == 0) {
-			l->group = group;
-			return 0;
-		}
-	}
-	return err_set(err, ERR_CONFLICT, 0, "every link group is taken");
-}
-
 static void name_network(struct lab *l, size_t i)
 {
 	const struct stage_network *sn = &l->stage->networks[i];
@@ -131,6 +94,14 @@ static void name_network(struct lab *l, size_t i)
 	memcpy(n->ifname, sn->name, sizeof(n->ifname));
 	n->mac = sn->has_mac ? sn->mac : macaddr_from_ipv4(&sn->router);
 	n->guarded = sn->address_mode == STAGE_ADDRESS_PASSIVE;
+}
+
+static void name_ports(struct lab *l)
+{
+	for (size_t c = 0; c < l->stage->n_clients; c++) {
+		for (size_t p = 0; p < l->stage->clients[c].n_ports; p++)
+			*array_push(l->ports, l->n_ports) = (struct lab_port){ c, p, 0 };
+	}
 }
 
 static int read_stage_text(struct lab *l, struct err *err)
@@ -179,6 +150,7 @@ int lab_new(struct lab_ctx *ctx, struct stage *stage, bool isolated, struct lab 
 	l->networks = xcalloc(stage->n_networks, sizeof(*l->networks));
 	for (size_t i = 0; i < stage->n_networks; i++)
 		name_network(l, i);
+	name_ports(l);
 	l->image = xstrdup(ctx->image);
 	l->dir = xasprintf("%s/%s", ctx->run_dir, l->name);
 	l->record = xasprintf("%s/labs/%s.json", ctx->state_dir, l->name);
@@ -190,11 +162,10 @@ int lab_new(struct lab_ctx *ctx, struct stage *stage, bool isolated, struct lab 
 
 int lab_forget(const struct lab_ctx *ctx, const struct lab *l, struct err *err)
 {
-	auto_free char *group = group_path(ctx, l->group);
-
-	if (fs_remove(l->record, err) < 0 || fs_remove(group, err) < 0)
+	/* The record goes first: leases without a record are found by 'labctl gc'. */
+	if (fs_remove(l->record, err) < 0)
 		return -1;
-	return 0;
+	return claim_release(ctx, l->name, err);
 }
 
 int lab_lock(const struct lab_ctx *ctx, const char *what, struct lab_lock *ret, struct err *err)

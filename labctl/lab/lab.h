@@ -48,6 +48,12 @@ struct lab_network {
 	bool guarded;	       /* by the nftables hook; false: the weaker guard, or kernel mode */
 };
 
+/* A client's port, reachable at a leased port of this computer. */
+struct lab_port {
+	size_t client, port; /* indices: stage.clients[].ports[] */
+	uint16_t host_port;  /* 0 until leased */
+};
+
 /* How src/ reaches the clients. */
 enum lab_src {
 	LAB_SRC_NONE,
@@ -71,6 +77,8 @@ struct lab {
 	char fabric_ns[64]; /* empty: no network needs a bridge */
 	char guard[64];	    /* nftables table */
 	struct lab_network *networks;
+	struct lab_port *ports; /* every port that a client of the stage offers */
+	size_t n_ports;
 	enum lab_src src;
 	char *src_dir;	  /* the student's directory; NULL: none */
 	char *image;	  /* for clients that name none */
@@ -86,15 +94,12 @@ DEFINE_AUTO(lab, struct lab *, lab_free, NULL)
 /* Concrete from a stage (stolen on success): names, MACs, wires. Nothing is made or taken. */
 int lab_new(struct lab_ctx *ctx, struct stage *stage, bool isolated, struct lab **ret,
 	    struct err *err) MUST_CHECK;
-/* Takes a link group for the lab, its until lab_forget(). */
-int lab_claim(const struct lab_ctx *ctx, struct lab *l, struct err *err) MUST_CHECK;
-
 /* Writes the record in the given state. */
 int lab_save(struct lab *l, enum lab_state state, struct err *err) MUST_CHECK;
 /* ERR_NOT_FOUND when there is no such lab; the hint says how to start one. */
 int lab_load(const struct lab_ctx *ctx, const char *name, struct lab **ret,
 	     struct err *err) MUST_CHECK;
-/* Removes record and group. */
+/* Removes the record and releases the leases. */
 int lab_forget(const struct lab_ctx *ctx, const struct lab *l, struct err *err) MUST_CHECK;
 /* Names of all labs that have a record. */
 int lab_names(const struct lab_ctx *ctx, struct strv *ret, struct err *err) MUST_CHECK;

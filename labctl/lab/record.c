@@ -35,13 +35,24 @@ static json_t *networks_to_json(const struct lab *l)
 	return all;
 }
 
+static json_t *ports_to_json(const struct lab *l)
+{
+	json_t *all = json_array();
+
+	for (size_t i = 0; i < l->n_ports; i++)
+		json_array_append_new(all,
+				      json_pack("[i, i, i]", (int)l->ports[i].client,
+						(int)l->ports[i].port, (int)l->ports[i].host_port));
+	return all;
+}
+
 static json_t *to_json(const struct lab *l)
 {
 	const struct stage *s = l->stage;
 
 	return json_pack(
 		"{s:i, s:s, s:s, s:s, s:s, s:s, s:b, s:s*, s:s, s:I, s:{s:I, s:I, s:s, s:s}, s:I, "
-		"s:b, s:s, s:s, s:s, s:s, s:s*, s:s, s:s*, s:o}",
+		"s:b, s:s, s:s, s:s, s:s, s:s*, s:s, s:s*, s:o, s:o}",
 		"version", RECORD_VERSION, "lab", l->name, "boot_id", l->boot_id, "stage", s->name,
 		"dir", s->dir, "title", s->title, "scripts", s->kind == STAGE_SCRIPTS, "stage_text",
 		l->stage_text, "state", lab_state_name(l->state), "since", (json_int_t)l->since,
@@ -49,7 +60,8 @@ static json_t *to_json(const struct lab *l)
 		l->owner.name, "home", l->owner.home, "group", (json_int_t)l->group, "isolated",
 		l->isolated, "seat_ns", l->seat_ns, "fabric_ns", l->fabric_ns, "guard", l->guard,
 		"src_mode", lab_src_name(l->src), "src_dir", l->src_dir, "image", l->image,
-		"stage_file", l->stage_file, "networks", networks_to_json(l));
+		"stage_file", l->stage_file, "networks", networks_to_json(l), "ports",
+		ports_to_json(l));
 }
 
 int lab_save(struct lab *l, enum lab_state state, struct err *err)
@@ -148,6 +160,26 @@ static int load_networks(struct lab *l, json_t *doc, struct err *err)
 	return 0;
 }
 
+static int load_ports(struct lab *l, json_t *doc, struct err *err)
+{
+	json_t *p;
+	size_t i;
+
+	json_array_foreach (json_object_get(doc, "ports"), i, p) {
+		struct lab_port port = {
+			.client = (size_t)json_integer_value(json_array_get(p, 0)),
+			.port = (size_t)json_integer_value(json_array_get(p, 1)),
+			.host_port = (uint16_t)json_integer_value(json_array_get(p, 2)),
+		};
+
+		if (port.client >= l->stage->n_clients ||
+		    port.port >= l->stage->clients[port.client].n_ports)
+			return err_set(err, ERR_ENV, 0, "ports and stage do not agree");
+		*array_push(l->ports, l->n_ports) = port;
+	}
+	return 0;
+}
+
 static int load_owner(struct lab *l, json_t *doc, struct err *err)
 {
 	json_t *o = json_object_get(doc, "owner");
@@ -187,7 +219,7 @@ static int from_json(struct lab *l, json_t *doc, struct err *err)
 	l->stage_file = text_or_null(doc, "stage_file");
 	if (load_owner(l, doc, err) < 0 || load_stage(l, doc, err) < 0)
 		return -1;
-	return load_networks(l, doc, err);
+	return load_networks(l, doc, err) < 0 ? -1 : load_ports(l, doc, err);
 }
 
 int lab_load(const struct lab_ctx *ctx, const char *name, struct lab **ret, struct err *err)

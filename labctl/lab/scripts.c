@@ -9,6 +9,7 @@
 #include "base/fs.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "lab/claim.h"
 #include "lab/down.h"
 #include "lab/publish.h"
 
@@ -99,7 +100,7 @@ int scripts_up(struct lab_ctx *ctx, struct lab *l, struct err *err)
 {
 	struct err e = { 0 };
 
-	if (lab_claim(ctx, l, err) < 0 || lab_save(l, LAB_STARTING, err) < 0)
+	if (claim_take(ctx, l, err) < 0 || lab_save(l, LAB_STARTING, err) < 0)
 		return -1;
 	interrupt_hold(true);
 	if (start_scripts(l, err) == 0) {

@@ -17,6 +17,7 @@
 #include "base/mem.h"
 #include "docker/container.h"
 #include "docker/exec.h"
+#include "lab/claim.h"
 #include "lab/down.h"
 #include "lab/plan.h"
 #include "lab/publish.h"
@@ -620,11 +621,9 @@ int lab_up(struct lab_ctx *ctx, struct lab *l, struct err *err)
 	auto_wiring w = NULL;
 
 	if (lab_ctx_engine(ctx, &up.engine, err) < 0 || wiring_new(l, &w, err) < 0 ||
-	    wire_check_seat(ctx, w, err) < 0)
+	    claim_take(ctx, l, err) < 0)
 		return -1;
 	up.wiring = w;
-	if (lab_claim(ctx, l, err) < 0)
-		return -1;
 	if (lab_save(l, LAB_STARTING, err) < 0) {
 		if (lab_forget(ctx, l, NULL) < 0)
 			log_debug("the link group of lab '%s' stays taken", l->name);

@@ -39,10 +39,6 @@ void wiring_free(struct wiring *w);
 DEFINE_AUTO(wiring, struct wiring *, wiring_free, NULL)
 #define auto_wiring auto_cleanup(wiring) struct wiring *
 
-/* Fails when an interface that the seat needs, or a namespace of the lab's name, is there
- * already, saying whose it is; and when an address of the kernel's own ("address": "kernel") would hide a route of the host. */
-int wire_check_seat(struct lab_ctx *ctx, struct wiring *w, struct err *err) MUST_CHECK;
-
 int wire_seat(struct wiring *w, struct err *err) MUST_CHECK;
 int wire_fabric(struct wiring *w, struct err *err) MUST_CHECK;
 int wire_bridge(struct wiring *w, size_t network, struct err *err) MUST_CHECK;

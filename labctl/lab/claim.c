@@ -1,0 +1,229 @@
+/* SPDX-License-Identifier: MIT */
+/* claim.c - the leases that a lab stands on: its name, its mark, names of links and namespaces. */
+#include "lab/claim.h"
+
+#include <ctype.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "base/parse.h"
+#include "lab/seatcheck.h"
+#include "net/link.h"
+#include "netport/hostview.h"
+#include "netport/lease.h"
+
+#include "base/banned.h"
+
+#define GROUP_POOL "g{1-99999}" /* within the 20 bits below LAB_GROUP_BASE */
+
+struct claim {
+	struct lab_ctx *ctx;
+	struct lab *lab;
+	struct store *store;
+	struct lease_request req; /* all but the resource */
+};
+
+static int take(struct claim *c, const char *resource, const char *value, lease_usable_fn *usable,
+		void *arg, struct err *err)
+{
+	c->req.resource = resource;
+	return lease_acquire(c->store, &c->req, value, usable, arg, NULL, NULL, err);
+}
+
+static int take_any(struct claim *c, const char *resource, const char *pool_text,
+		    const char *preferred, lease_usable_fn *usable, void *arg, struct lease *ret,
+		    struct err *err)
+{
+	auto_pool pool = { 0 };
+
+	c->req.resource = resource;
+	if (pool_parse(resource, pool_text, &pool, err) < 0)
+		return -1;
+	pool.order = POOL_LOWEST;
+	return lease_acquire_any(c->store, &c->req, &pool, preferred, usable, arg, ret, err);
+}
+
+static int take_group(struct claim *c, struct err *err)
+{
+	auto_lease lease = { 0 };
+	uint32_t n;
+
+	if (take_any(c, "GROUP", GROUP_POOL, NULL, NULL, NULL, &lease, err) < 0 ||
+	    parse_u32(lease.value + 1, 1, ~LAB_GROUP_MASK, &n, err) < 0)
+		return -1;
+	c->lab->group = LAB_GROUP_BASE | n;
+	return 0;
+}
+
+/* Names that another network of this stage wants are not handed out in its place. */
+struct seat_names {
+	struct hostview view;
+	const struct stage *stage;
+	size_t network;
+};
+
+static bool seat_name_usable(void *arg, const struct resource_value *value, const char **ret_why)
+{
+	struct seat_names *s = arg;
+
+	for (size_t i = 0; i < s->stage->n_networks; i++) {
+		if (i != s->network && s->stage->networks[i].has_router &&
+		    strcmp(s->stage->networks[i].name, value->text) == 0)
+			return false;
+	}
+	return hostview_usable(&s->view, value, ret_why);
+}
+
+/* "net1" -> "net{1-999}": the names that are like it. */
+static char *names_like(const char *name)
+{
+	size_t n = strlen(name);
+
+	while (n > 0 && isdigit((unsigned char)name[n - 1]))
+		n--;
+	if (n > IFNAMSIZ - 4)
+		n = IFNAMSIZ - 4;
+	return xasprintf("%.*s{1-999}", (int)n, name);
+}
+
+/* The network's own name; another lab's: the next free one. A stranger's is never taken nor
+ * passed over: the student should know of it. */
+static int take_interface(struct claim *c, struct seat_names *names, struct err *err)
+{
+	struct lab_network *ln = &c->lab->networks[names->network];
+	const char *wanted = c->lab->stage->networks[names->network].name;
+	auto_free char *pool = names_like(wanted);
+	auto_lease lease = { 0 };
+
+	if (seatcheck_stranger(c->ctx, wanted, err) < 0)
+		return -1;
+	if (take_any(c, "INTERFACE", pool, wanted, seat_name_usable, names, &lease, err) < 0)
+		return -1;
+	if (!str_copy(ln->ifname, sizeof(ln->ifname), lease.value))
+		return err_set(err, ERR_INTERNAL, 0, "interface name '%s' is too long",
+			       lease.value);
+	return 0;
+}
+
+static int take_interfaces(struct claim *c, struct err *err)
+{
+	struct seat_names names = { .stage = c->lab->stage };
+	int r = hostview_add(&names.view, "INTERFACE", -1, err);
+
+	for (size_t i = 0; r == 0 && i < c->lab->stage->n_networks; i++) {
+		names.network = i;
+		if (c->lab->networks[i].ifname[0])
+			r = take_interface(c, &names, err);
+	}
+	hostview_done(&names.view);
+	return r;
+}
+
+/* Where the kernel has the address, the subnet is the host's business too. */
+static int take_subnets(struct claim *c, struct err *err)
+{
+	const struct stage *s = c->lab->stage;
+	auto_hostview view = { 0 };
+	char text[IPNET_TEXT];
+
+	for (size_t i = 0; i < s->n_networks; i++) {
+		if (!s->networks[i].has_router ||
+		    s->networks[i].address_mode != STAGE_ADDRESS_KERNEL)
+			continue;
+		if (!view.n_subnets && hostview_add(&view, "SUBNET", -1, err) < 0)
+			return -1;
+		if (take(c, "SUBNET", ipnet_format(&s->networks[i].subnet, text), hostview_usable,
+			 &view, err) < 0) {
+			err_wrap(err, "network '%s'", s->networks[i].name);
+			return err->hint[0] ? -1 : err_hint(err, "start the stage with --isolated");
+		}
+	}
+	return 0;
+}
+
+/* A port of this computer for each port of a client that the stage wants reachable. */
+static int take_ports(struct claim *c, struct err *err)
+{
+	auto_hostview view = { 0 };
+	auto_pool pool = { 0 };
+
+	if (!c->lab->n_ports)
+		return 0;
+	if (pool_get(c->store, "PORT", &pool, err) < 0 || hostview_add(&view, "PORT", -1, err) < 0)
+		return -1;
+	c->req.resource = "PORT";
+	for (size_t i = 0; i < c->lab->n_ports; i++) {
+		auto_lease lease = { 0 };
+		uint32_t n;
+
+		if (lease_acquire_any(c->store, &c->req, &pool, NULL, hostview_usable, &view,
+				      &lease, err) < 0 ||
+		    parse_u32(lease.value, 1, 65535, &n, err) < 0)
+			return -1;
+		c->lab->ports[i].host_port = (uint16_t)n;
+	}
+	return 0;
+}
+
+static int take_all(struct claim *c, struct err *err)
+{
+	const struct lab *l = c->lab;
+
+	if (take(c, "LAB", l->name, NULL, NULL, err) < 0 || take_group(c, err) < 0)
+		return -1;
+	if (l->fabric_ns[0] && take(c, "NETNS", l->fabric_ns, NULL, NULL, err) < 0)
+		return -1;
+	if (take_ports(c, err) < 0)
+		return -1;
+	if (l->isolated)
+		return take(c, "NETNS", l->seat_ns, NULL, NULL, err);
+	return take_interfaces(c, err) < 0 ? -1 : take_subnets(c, err);
+}
+
+int claim_take(struct lab_ctx *ctx, struct lab *l, struct err *err)
+{
+	auto_free char *owner = xasprintf(LEASE_LAB_OWNER "%s", l->name);
+	auto_store store = NULL;
+	struct claim c = {
+		.ctx = ctx,
+		.lab = l,
+		.req = { .owner = owner,
+			 .uid = l->owner.uid,
+			 .note = l->stage->name,
+			 .again_ok = true },
+	};
+
+	if (store_open_default(ctx->state_dir, STORE_WRITE, &store, err) < 0)
+		return -1;
+	c.store = store;
+	/* All or none, with one wait for the disk. */
+	if (store_begin(store, err) < 0)
+		return -1;
+	if (take_all(&c, err) < 0) {
+		store_rollback(store);
+		return -1;
+	}
+	return store_commit(store, err);
+}
+
+int claim_release(const struct lab_ctx *ctx, const char *lab, struct err *err)
+{
+	auto_free char *owner = xasprintf(LEASE_LAB_OWNER "%s", lab);
+	auto_store store = NULL;
+
+	if (store_open_default(ctx->state_dir, STORE_WRITE, &store, err) < 0)
+		return -1;
+	return lease_release_owner(store, owner, LEASE_ANY_UID, NULL, err);
+}
+
+int claim_list(const struct lab_ctx *ctx, const char *lab, struct lease_list *ret, struct err *err)
+{
+	auto_free char *owner = xasprintf(LEASE_LAB_OWNER "%s", lab);
+	const struct lease_filter filter = { .owner = owner, .uid = LEASE_ANY_UID };
+	auto_store store = NULL;
+
+	if (store_open_default(ctx->state_dir, STORE_READ, &store, err) < 0)
+		return -1;
+	return lease_list(store, &filter, ret, err);
+}

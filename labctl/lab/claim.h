@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: MIT */
+/* claim.h - the leases that a lab stands on. All are owned by "lab:<name>". */
+#ifndef LABCTL_LAB_CLAIM_H
+#define LABCTL_LAB_CLAIM_H
+
+#include "lab/lab.h"
+#include "netport/lease.h"
+
+/* Leases the lab's name, its link group, the names of its interfaces (the next free ones where
+ * another lab has them) and namespaces, the subnets where the kernel owns the address, and host
+ * ports; fills them in. All or none. ERR_CONFLICT names the holder. */
+int claim_take(struct lab_ctx *ctx, struct lab *l, struct err *err) MUST_CHECK;
+/* None: success. */
+int claim_release(const struct lab_ctx *ctx, const char *lab, struct err *err) MUST_CHECK;
+int claim_list(const struct lab_ctx *ctx, const char *lab, struct lease_list *ret,
+	       struct err *err) MUST_CHECK;
+
+#endif
