@@ -184,6 +184,19 @@ void frame_set(struct frame *f, enum field field, uint64_t value)
 	}
 }
 
+void frame_steer(struct frame *f, enum field free_field, enum field checksum, uint16_t value)
+{
+	auto_free uint8_t *buf = xmalloc(FRAME_MAX);
+	struct frame back;
+	uint32_t need;
+
+	frame_set(f, free_field, 0);
+	frame_decode(buf, frame_encode(f, buf, FRAME_MAX), &back);
+	/* checksum(0) = ~sum, and ~(sum + x) shall be value: x = ~value - sum. */
+	need = (uint16_t)~value + (uint32_t)field_number(&back, checksum);
+	frame_set(f, free_field, (need & 0xffff) + (need >> 16));
+}
+
 static void bytes_text(const uint8_t *p, size_t n, struct str *out)
 {
 	const size_t shown = 16;

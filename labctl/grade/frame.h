@@ -165,6 +165,9 @@ size_t frame_encode(const struct frame *f, uint8_t *buf, size_t size);
 /* Sets a numeric field (an address as a number, a MAC as its 48 bits) and has it sent as it is. */
 void frame_set(struct frame *f, enum field field, uint64_t value);
 
+/* Sets the free 16-bit field so that a checksum comes out as wanted: corners of the arithmetic. */
+void frame_steer(struct frame *f, enum field free_field, enum field checksum, uint16_t value);
+
 /* RFC 1071 over bytes, begun with sum (0, or a pseudo header's); the complement is not taken. */
 uint32_t inet_sum(const void *bytes, size_t len, uint32_t sum);
 uint16_t inet_fold(uint32_t sum); /* folds and complements */

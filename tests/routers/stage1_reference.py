@@ -25,8 +25,8 @@ FLAG_DF, FLAG_MF, OFFSET_MASK = 0x4000, 0x2000, 0x1FFF
 ARP_LIFETIME, ARP_TRIES, ARP_INTERVAL, ARP_QUEUE = 60.0, 3, 1.0, 16
 ERROR_SIZE = 576  # RFC 1812, 4.3.2.3: an ICMP error is at most this long
 
-# Never a sender's address on a wire, and never a destination to route to (RFC 1812, 5.3.7).
-MARTIANS = [ipaddress.ip_network(n) for n in ("0.0.0.0/8", "127.0.0.0/8", "224.0.0.0/4", "240.0.0.0/4")]
+# Never a sender's address beyond its own network, never a destination to route to (RFC 1812, 5.3.7; RFC 3927, 2.7).
+MARTIANS = [ipaddress.ip_network(n) for n in ("0.0.0.0/8", "127.0.0.0/8", "169.254.0.0/16", "224.0.0.0/4", "240.0.0.0/4")]
 
 
 def checksum(data):

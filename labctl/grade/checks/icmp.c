@@ -1,0 +1,170 @@
+/* SPDX-License-Identifier: MIT */
+/* icmp.c - checks of what the router itself says: echo. */
+#include "base/mem.h"
+#include "grade/trial.h"
+
+#include "base/banned.h"
+
+static struct want echo_reply(const struct frame *request)
+{
+	struct want w = { .what = "the echo reply",
+			  .missing = "the router did not answer an echo request to its own address",
+			  .frame = *request,
+			  .all = F(ETH_TYPE) | F(IPV4_PROTO) | F(IPV4_DST) | F(ICMP_TYPE) };
+
+	w.frame.eth.dst = request->eth.src;
+	w.frame.eth.src = request->eth.dst;
+	w.frame.ipv4.src = request->ipv4.dst;
+	w.frame.ipv4.dst = request->ipv4.src;
+	w.frame.icmp.type = ICMP_ECHO_REPLY;
+	return w;
+}
+
+/* Sends a request, and judges the reply. */
+static bool answers(struct trial *t, const struct place *at, const struct frame *request,
+		    const char *missing, fields_t judge)
+{
+	struct want w = echo_reply(request);
+
+	w.judge = judge;
+	if (missing)
+		w.missing = missing;
+	return trial_send(t, at, request) && trial_expect(t, at, &w);
+}
+
+static size_t largest_data(const struct place *at)
+{
+	return at->net->mtu > 28 ? at->net->mtu - 28 : 0;
+}
+
+/* icmp.echo */
+
+static bool icmp_echo(struct trial *t)
+{
+	const fields_t judge = F(ICMP_CODE) | F(IPV4_SRC);
+	struct station from, to;
+	struct frame near, far, other, last;
+	struct path p;
+
+	if (!trial_path(t, &p))
+		return false;
+	from = place_station(p.from);
+	to = place_station(p.to);
+	near = trial_echo(t, &from, p.from->router_ip, 56);
+	other = trial_echo(t, &to, p.to->router_ip, 56);
+	far = trial_echo(t, &from, p.to->router_ip, 56);
+	last = trial_echo(t, &from, p.from->router_ip, 56);
+	last.ipv4.ttl = 1;
+	return answers(t, p.from, &near, NULL, judge) && answers(t, p.to, &other, NULL, judge) &&
+	       answers(t, p.from, &far,
+		       "the router did not answer an echo request to its address on another "
+		       "network: all its addresses are its own, wherever the request comes from",
+		       judge) &&
+	       answers(t, p.from, &last,
+		       "the router did not answer an echo request with TTL 1: a packet that is at "
+		       "its goal needs no more hops",
+		       judge);
+}
+
+/* icmp.echo.fields */
+
+static bool icmp_echo_fields(struct trial *t)
+{
+	struct station from;
+	struct path p;
+
+	if (!trial_path(t, &p))
+		return false;
+	from = place_station(p.from);
+	const size_t sizes[] = { 56, 0, 1, 57, largest_data(p.from) };
+
+	for (size_t i = 0; i < ARRAY_SIZE(sizes); i++) {
+		struct frame request = trial_echo(t, &from, p.from->router_ip, sizes[i]);
+
+		if (!answers(t, p.from, &request, NULL, F(ICMP_ID) | F(ICMP_SEQ) | F(PAYLOAD)))
+			return false;
+	}
+	return true;
+}
+
+/* icmp.checksum */
+
+static bool icmp_checksum(struct trial *t)
+{
+	/* Of the request: turning type 8 into 0 adds 0x0800 to it. */
+	static const uint16_t corners[] = { 0xf7ff, 0xf800, 0xfffe };
+	struct station from;
+	struct path p;
+
+	if (!trial_path(t, &p))
+		return false;
+	from = place_station(p.from);
+	const size_t sizes[] = { 56, 1, 57, 0, largest_data(p.from) };
+
+	for (size_t i = 0; i < ARRAY_SIZE(sizes) + ARRAY_SIZE(corners); i++) {
+		size_t k = i < ARRAY_SIZE(sizes) ? i : 0;
+		struct frame request = trial_echo(t, &from, p.from->router_ip, sizes[k]);
+
+		if (i >= ARRAY_SIZE(sizes))
+			frame_steer(&request, F_ICMP_SEQ, F_ICMP_CHECKSUM,
+				    corners[i - ARRAY_SIZE(sizes)]);
+		if (!answers(t, p.from, &request, NULL, F(ICMP_CHECKSUM) | F(IPV4_CHECKSUM)))
+			return false;
+	}
+	return true;
+}
+
+const struct check checks_icmp[] = {
+	{
+		.id = "icmp.echo",
+		.title = "answers echo to its own addresses",
+		.rfc = "RFC 792",
+		.needs = "arp.reply",
+		.args = "from to",
+		.points = 2,
+		.hints = { "What does ping expect back, and from which address?",
+			   "A packet whose destination is one of your own addresses is not "
+			   "forwarded but handled: echo request (type 8) becomes echo reply (type "
+			   "0).",
+			   "Swap source and destination address, set the type to 0, recompute the "
+			   "checksums, send it to where it came from. All your addresses count, on "
+			   "whichever interface the request came in." },
+		.explain = "ping is the first thing anybody tries. The reply comes from the very "
+			   "address that was asked.",
+		.run = icmp_echo,
+	},
+	{
+		.id = "icmp.echo.fields",
+		.title = "keeps identifier, sequence number and data of an echo",
+		.rfc = "RFC 792",
+		.needs = "icmp.echo",
+		.args = "from to",
+		.points = 1,
+		.hints = { "How does ping know which of its requests was answered?",
+			   "Everything behind the ICMP checksum goes back unchanged, however long.",
+			   "reply = type 0, code 0, checksum, then bytes 4 to the end of the "
+			   "request; the end is given by the IP total length." },
+		.explain = "Identifier and sequence number tell ping its own requests apart; the "
+			   "data must come back as it\n"
+			   "was, none, an odd number of bytes, or as much as fits.",
+		.run = icmp_echo_fields,
+	},
+	{
+		.id = "icmp.checksum",
+		.title = "puts correct checksums into what it originates",
+		.rfc = "RFC 792",
+		.needs = "icmp.echo",
+		.args = "from to",
+		.points = 1,
+		.hints = { "Which checksums does a packet have that you make yourself?",
+			   "Two: one over the IP header, one over the whole ICMP message. Each is "
+			   "computed with its own field set to zero.",
+			   "With an odd number of bytes a zero byte is added for the sum alone, at "
+			   "the end, not at the beginning." },
+		.explain = "The ICMP checksum covers the message from its type to the last byte of "
+			   "data. The IP header of a\n"
+			   "reply is a new one, with a checksum of its own.",
+		.run = icmp_checksum,
+	},
+	{ 0 },
+};

@@ -1,0 +1,322 @@
+/* SPDX-License-Identifier: MIT */
+/* expect.c - what must arrive, and what must not. */
+#include "grade/trial.h"
+
+#include <string.h>
+
+#include "base/mem.h"
+
+#include "base/banned.h"
+
+static bool all_equal(const struct want *w, const struct frame *f)
+{
+	for (enum field i = 0; i < F_MAX; i++) {
+		if (w->all >> i & 1 && !field_equal(&w->frame, f, i))
+			return false;
+	}
+	return true;
+}
+
+static bool one_equal(const struct want *w, const struct frame *f)
+{
+	for (enum field i = 0; i < F_MAX; i++) {
+		if (w->any >> i & 1 && field_there(f, i) && field_equal(&w->frame, f, i))
+			return true;
+	}
+	return false;
+}
+
+static bool has_mark(const struct want *w, const struct seen *s)
+{
+	return w->frame.payload_len >= MARK_LEN &&
+	       memmem(s->bytes, s->len, w->frame.payload, MARK_LEN) != NULL;
+}
+
+bool want_means(const struct want *w, const struct seen *s)
+{
+	if (s->sent || !all_equal(w, &s->f))
+		return false;
+	if (!w->any && !w->mark)
+		return true;
+	return one_equal(w, &s->f) || (w->mark && has_mark(w, s));
+}
+
+static const struct seen *find(const struct trial *t, const struct place *at, const struct want *w,
+			       size_t *from)
+{
+	for (; *from < probe_count(t->g->probe); ++*from) {
+		const struct seen *s = probe_get(t->g->probe, *from);
+
+		if ((!at || s->port == at->port) && want_means(w, s))
+			return s;
+	}
+	return NULL;
+}
+
+size_t trial_count(const struct trial *t, const struct place *at, const struct want *w, size_t from)
+{
+	size_t n = 0;
+
+	while (find(t, at, w, &from)) {
+		n++;
+		from++;
+	}
+	return n;
+}
+
+struct waiting {
+	const struct trial *t;
+	const struct place *at;
+	const struct want *w;
+	size_t from;
+	const struct seen *found;
+};
+
+static bool ended(const struct grader *g)
+{
+	return g->runner && !runner_alive(g->runner);
+}
+
+static bool arrived(void *arg)
+{
+	struct waiting *w = arg;
+
+	w->found = find(w->t, w->at, w->w, &w->from);
+	return w->found || ended(w->t->g);
+}
+
+/* Waits; NULL when nothing came (then *ret_error tells whether the wait itself failed). */
+static const struct seen *await(struct trial *t, const struct place *at, const struct want *w,
+				bool *ret_error)
+{
+	struct waiting wait = { .t = t, .at = at, .w = w, .from = t->since };
+	struct err e = { 0 };
+	int r = probe_wait(t->g->probe, t->g->answer_ns, arrived, &wait, &e);
+
+	*ret_error = r < 0;
+	if (r < 0)
+		trial_error(t, &e);
+	return wait.found;
+}
+
+static bool program_ended(struct trial *t)
+{
+	char line[200];
+
+	runner_last_line(t->g->runner, line, sizeof(line));
+	if (*line)
+		return trial_fail(t, "your program ended (%s) while this was tried: %s",
+				  runner_end(t->g->runner), line);
+	return trial_fail(t, "your program ended (%s) while this was tried",
+			  runner_end(t->g->runner));
+}
+
+/* The frame's most telling fields, for "nothing came" and "this came". */
+static json_t *one_line(const struct frame *f)
+{
+	auto_str text = { 0 };
+
+	frame_summary(f, &text);
+	return json_pack("{s:s}", "frame", str_get(&text));
+}
+
+static void set_compared(struct trial *t, json_t *expected, json_t *seen)
+{
+	json_decref(t->expected);
+	json_decref(t->seen);
+	t->expected = expected;
+	t->seen = seen;
+}
+
+bool trial_judge(struct trial *t, const struct want *w, const struct frame *seen)
+{
+	fields_t wrong = frame_diff(&w->frame, seen, w->judge);
+	json_t *expected, *got;
+	enum field first = 0;
+
+	if (!wrong)
+		return true;
+	while (!(wrong >> first & 1))
+		first++;
+	expected = frame_wanted_json(&w->frame, seen, wrong);
+	got = frame_fields_json(seen, wrong);
+	trial_fail(t, "%s is wrong: %s is %s and should be %s", w->what, field_title(first),
+		   json_string_value(json_object_get(got, field_name(first))),
+		   json_string_value(json_object_get(expected, field_name(first))));
+	set_compared(t, expected, got);
+	return false;
+}
+
+static bool nothing_came(struct trial *t, const struct want *w)
+{
+	if (ended(t->g))
+		return program_ended(t);
+	trial_fail(t, "%s", w->missing);
+	set_compared(t, one_line(&w->frame), json_pack("{s:s}", "frame", "nothing"));
+	return false;
+}
+
+const struct frame *trial_expect(struct trial *t, const struct place *at, const struct want *w)
+{
+	bool error;
+	const struct seen *s = await(t, at, w, &error);
+
+	if (error)
+		return NULL;
+	if (!s) {
+		nothing_came(t, w);
+		return NULL;
+	}
+	return trial_judge(t, w, &s->f) ? &s->f : NULL;
+}
+
+bool trial_await(struct trial *t, const struct place *at, const struct want *w)
+{
+	bool error;
+
+	return await(t, at, w, &error) && !error;
+}
+
+struct frame path_forwarded(const struct path *p, const struct frame *out)
+{
+	struct frame f = *out;
+
+	f.as_is = 0;
+	f.eth.src = p->to->router_mac;
+	f.eth.dst = p->to->mac;
+	f.ipv4.ttl--;
+	f.trailer_len = 0;
+	return f;
+}
+
+/* A forwarded datagram is known by its mark, or, should its payload be damaged, by its header. */
+static struct want forwarded_want(const struct path *p, const struct frame *out, fields_t judge)
+{
+	struct want w = { .what = "the forwarded datagram",
+			  .missing = "the router did not deliver the datagram",
+			  .frame = path_forwarded(p, out),
+			  .all = F(ETH_TYPE),
+			  .any = F(IPV4_ID),
+			  .mark = true,
+			  .judge = judge };
+
+	return w;
+}
+
+const struct frame *trial_deliver(struct trial *t, const struct path *p, const struct frame *out,
+				  fields_t judge)
+{
+	struct want w = forwarded_want(p, out, judge);
+
+	if (!trial_send(t, p->from, out))
+		return NULL;
+	return trial_expect(t, p->to, &w);
+}
+
+/* Remembers how slow this router is on this computer: silence is listened to accordingly. */
+static bool timed_await(struct trial *t, const struct place *at, const struct want *w)
+{
+	uint64_t start = clock_mono_ns(), took;
+
+	if (!trial_await(t, at, w))
+		return false;
+	took = clock_mono_ns() - start;
+	if (took > t->g->slowest_ns)
+		t->g->slowest_ns = took;
+	return true;
+}
+
+bool control_arp(struct trial *t, const struct path *p)
+{
+	struct station me = place_station(p->from);
+	struct frame ask = arp_ask(&me, p->from->router_ip);
+	struct want reply = { .all = F(ETH_TYPE) | F(ARP_TPA) | F(ARP_SPA) };
+
+	reply.frame.has = LAYER_ETH | LAYER_ARP;
+	reply.frame.eth.type = ETHERTYPE_ARP;
+	reply.frame.arp.tpa = me.ip;
+	reply.frame.arp.spa = p->from->router_ip;
+	return trial_send(t, p->from, &ask) && timed_await(t, p->from, &reply);
+}
+
+bool control_forward(struct trial *t, const struct path *p)
+{
+	struct station from = place_station(p->from), to = place_station(p->to);
+	struct frame out = trial_datagram(t, &from, &to, 32);
+	struct want w = forwarded_want(p, &out, 0);
+
+	return trial_send(t, p->from, &out) && timed_await(t, p->to, &w);
+}
+
+bool trial_alive(struct trial *t, const struct path *p)
+{
+	if (control_arp(t, p))
+		return true;
+	if (t->verdict == VERDICT_ERROR)
+		return false;
+	if (ended(t->g))
+		return program_ended(t);
+	return trial_fail(t, "the router no longer answers who-has for its own address");
+}
+
+struct want want_trace(const struct frame *out)
+{
+	struct want w = { .frame = *out, .all = F(ETH_TYPE) | F(IPV4_PROTO), .mark = true };
+
+	return w;
+}
+
+/* After the last control: what comes late still counts. */
+static bool listen_on(struct trial *t)
+{
+	struct err e = { 0 };
+	unsigned lost;
+
+	if (probe_wait(t->g->probe, grader_silence_ns(t->g), NULL, NULL, &e) < 0)
+		return trial_error(t, &e);
+	lost = probe_lost(t->g->probe);
+	if (lost) {
+		err_set(&e, ERR_ENV, 0, "%u frames were lost: silence cannot be judged", lost);
+		return trial_error(t, &e);
+	}
+	return true;
+}
+
+static bool taboo_kept(struct trial *t, const struct taboo *v, size_t from)
+{
+	const struct seen *s = find(t, NULL, &v->answer, &from);
+
+	if (!s)
+		return true;
+	trial_fail(t, "%s", v->sentence);
+	set_compared(t, json_pack("{s:s}", "frame", "nothing"), one_line(&s->f));
+	return false;
+}
+
+bool trial_forbid(struct trial *t, const struct path *p, const struct taboo *v, size_t n,
+		  control_fn *control)
+{
+	size_t start = probe_count(t->g->probe);
+	bool alive = control(t, p);
+
+	for (size_t i = 0; i < n && alive; i++) {
+		if (!trial_send(t, v[i].at, &v[i].stimulus))
+			return false;
+		alive = control(t, p);
+		if (!alive && t->verdict != VERDICT_ERROR && !ended(t->g))
+			return trial_fail(t, "after %s the router no longer does its work",
+					  v[i].name);
+	}
+	if (t->verdict == VERDICT_ERROR)
+		return false;
+	if (!alive)
+		return ended(t->g) ? program_ended(t)
+				   : trial_fail(t, "the router no longer does its work");
+	if (!listen_on(t))
+		return false;
+	for (size_t i = 0; i < n; i++) {
+		if (!taboo_kept(t, &v[i], start))
+			return false;
+	}
+	return true;
+}

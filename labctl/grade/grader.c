@@ -1,0 +1,500 @@
+/* SPDX-License-Identifier: MIT */
+/* grader.c - order, prerequisites, restarts; who stands where. */
+#include "grade/grader.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+
+#include "base/fs.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "grade/pcap.h"
+#include "grade/trial.h"
+#include "net/netns.h"
+
+#include "base/banned.h"
+
+#define ANSWER_NS	(1000 * NS_PER_MS) /* on an idle computer */
+#define SILENCE_MIN_NS	(30 * NS_PER_MS)
+#define SILENCE_MAX_NS	(500 * NS_PER_MS)
+#define READY_NS	(5 * NS_PER_S)
+#define READY_ALL_NS	(500 * NS_PER_MS) /* for the other networks, once one answered */
+#define READY_ASK_NS	(20 * NS_PER_MS)
+#define LATE_UNIT_NS	(5 * NS_PER_MS)
+#define SLOWNESS_MAX	8.0
+#define CALIBRATE_TURNS 8
+
+void results_done(struct results *r)
+{
+	for (size_t i = 0; i < r->n; i++) {
+		free(r->v[i].id);
+		free(r->v[i].reason);
+		free(r->v[i].output);
+		json_decref(r->v[i].expected);
+		json_decref(r->v[i].seen);
+	}
+	free(r->v);
+	free(r->notice);
+	*r = (struct results){ 0 };
+}
+
+uint64_t grader_silence_ns(const struct grader *g)
+{
+	uint64_t ns = g->slowest_ns * 4;
+
+	ns = ns < SILENCE_MIN_NS ? SILENCE_MIN_NS : ns;
+	ns = (uint64_t)((double)ns * g->slowness);
+	return ns > SILENCE_MAX_NS ? SILENCE_MAX_NS : ns;
+}
+
+/* Places */
+
+struct sink_open {
+	int fd;
+	uint16_t port;
+};
+
+static int sink_open(void *arg, struct err *err)
+{
+	struct sockaddr_in at = { .sin_family = AF_INET };
+	struct sink_open *o = arg;
+	socklen_t len = sizeof(at);
+	auto_fd fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+	if (fd < 0 || bind(fd, (const struct sockaddr *)&at, sizeof(at)) < 0 ||
+	    getsockname(fd, (struct sockaddr *)&at, &len) < 0)
+		return err_set(err, ERR_ENV, errno, "cannot open a UDP port");
+	o->port = ntohs(at.sin_port);
+	o->fd = steal_fd(&fd);
+	return 0;
+}
+
+static int add_place(struct grader *g, size_t client, const struct stage_interface *ifc,
+		     struct err *err)
+{
+	const struct stage_network *net = &g->stage->networks[ifc->network];
+	const struct arena_network *seat = &g->arena->networks[ifc->network];
+	int ns = g->arena->client_ns[client];
+	struct sink_open sink = { .fd = -1 };
+	struct place p = { .client = &g->stage->clients[client],
+			   .net = net,
+			   .network = ifc->network,
+			   .mac = lab_client_mac(ifc),
+			   .ip = ip4_number(&ifc->address.addr),
+			   .sink = -1 };
+
+	if (net->has_router && seat->ifname[0]) {
+		p.router_ip = ip4_number(&net->router);
+		p.router_mac = seat->mac;
+	}
+	if (probe_add_port(g->probe, ns, ifc->name, &p.port, err) < 0 ||
+	    netns_run(ns, sink_open, &sink, err) < 0)
+		return err_wrap(err, "client '%s'", p.client->name);
+	p.sink = sink.fd;
+	p.sink_port = sink.port;
+	*array_push(g->places, g->n_places) = p;
+	return 0;
+}
+
+static int add_places(struct grader *g, struct err *err)
+{
+	for (size_t i = 0; i < g->stage->n_clients; i++) {
+		const struct stage_client *c = &g->stage->clients[i];
+
+		for (size_t k = 0; k < c->n_interfaces; k++) {
+			if (c->interfaces[k].has_address &&
+			    c->interfaces[k].address.addr.family == AF_INET &&
+			    add_place(g, i, &c->interfaces[k], err) < 0)
+				return -1;
+		}
+	}
+	return 0;
+}
+
+/* Guests */
+
+static bool is_for(const struct station *s, const struct seen *f)
+{
+	return f->port == s->at->port && f->f.arp.tpa == s->ip &&
+	       (f->f.eth.dst.b[0] & 1 || macaddr_equal(&f->f.eth.dst, &s->mac));
+}
+
+/* Answers who-has for the guests of the running trial. */
+static void on_frame(void *arg, const struct seen *s)
+{
+	struct grader *g = arg;
+	uint8_t buf[128];
+
+	if (!g->trial || !(s->f.has & LAYER_ARP) || s->f.arp.op != ARP_REQUEST)
+		return;
+	for (size_t i = 0; i < g->trial->n_answering; i++) {
+		const struct station *me = &g->trial->answering[i];
+		const struct station asker = { me->at, s->f.arp.spa, s->f.arp.sha };
+		struct frame reply = arp_tell(me, &asker);
+		struct err e = { 0 };
+
+		if (is_for(me, s) && probe_send(g->probe, me->at->port, buf,
+						frame_encode(&reply, buf, sizeof(buf)), &e) < 0)
+			trial_error(g->trial, &e);
+	}
+}
+
+/* How late is this process woken up? On a busy computer all limits grow. */
+static int calibrate(struct grader *g, struct err *err)
+{
+	uint64_t worst = 0;
+
+	for (int i = 0; i < CALIBRATE_TURNS; i++) {
+		uint64_t start = clock_mono_ns(), took;
+
+		if (probe_wait(g->probe, NS_PER_MS, NULL, NULL, err) < 0)
+			return -1;
+		took = clock_mono_ns() - start - NS_PER_MS;
+		worst = took > worst ? took : worst;
+	}
+	g->slowness = 1.0 + (double)worst / (double)LATE_UNIT_NS;
+	if (g->slowness > SLOWNESS_MAX)
+		g->slowness = SLOWNESS_MAX;
+	g->answer_ns = (uint64_t)((double)ANSWER_NS * g->slowness);
+	log_debug("grader: woken %.2f ms late at worst, limits times %.2f", (double)worst / 1e6,
+		  g->slowness);
+	return 0;
+}
+
+/* The program */
+
+struct ready {
+	struct grader *g;
+	size_t from;
+	bool *answered; /* parallel to places */
+	size_t n;	/* how many */
+};
+
+static bool ask_or_ready(void *arg)
+{
+	struct ready *r = arg;
+
+	for (; r->from < probe_count(r->g->probe); r->from++) {
+		const struct seen *s = probe_get(r->g->probe, r->from);
+
+		for (size_t i = 0; i < r->g->n_places; i++) {
+			const struct place *p = &r->g->places[i];
+
+			if (s->sent || s->port != p->port || !(s->f.has & LAYER_ARP) ||
+			    s->f.arp.spa != p->router_ip || s->f.arp.tpa != p->ip)
+				continue;
+			r->n += !r->answered[i];
+			r->answered[i] = true;
+		}
+	}
+	return r->n == r->g->n_places || (r->g->runner && !runner_alive(r->g->runner));
+}
+
+static int ask_all(struct ready *r, struct err *err)
+{
+	for (size_t i = 0; i < r->g->n_places; i++) {
+		struct station me = place_station(&r->g->places[i]);
+		struct frame f = arp_ask(&me, me.at->router_ip);
+		uint8_t buf[64];
+
+		if (r->answered[i] || !me.at->router_ip)
+			continue;
+		if (probe_send(r->g->probe, me.at->port, buf, frame_encode(&f, buf, sizeof(buf)),
+			       err) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+/* Asks on every network until the router's addresses are answered for. A program that answers on
+ * one network and not on another may be meant so: that is for the checks to say. *ret_n: how
+ * many places got an answer. */
+static int wait_ready(struct grader *g, size_t *ret_n, struct err *err)
+{
+	auto_free bool *answered = xcalloc(g->n_places, sizeof(*answered));
+	struct ready r = { .g = g, .from = probe_count(g->probe), .answered = answered };
+	uint64_t now = clock_mono_ns(), end = now + (uint64_t)(READY_NS * g->slowness);
+	bool one = false;
+
+	for (size_t i = 0; i < g->n_places; i++) {
+		answered[i] = !g->places[i].router_ip;
+		r.n += answered[i];
+	}
+	*ret_n = r.n;
+	for (size_t none = r.n; now < end; now = clock_mono_ns()) {
+		int done;
+
+		if (ask_all(&r, err) < 0)
+			return -1;
+		done = probe_wait(g->probe, READY_ASK_NS, ask_or_ready, &r, err);
+		if (done < 0)
+			return -1;
+		*ret_n = r.n - none;
+		if (done)
+			return 0;
+		if (!one && r.n > none) {
+			one = true;
+			end = clock_mono_ns() + (uint64_t)(READY_ALL_NS * g->slowness);
+		}
+	}
+	return 0;
+}
+
+static int start_program(struct grader *g, struct err *err)
+{
+	size_t answered;
+
+	if (runner_start(g->options->program, g->probe, &g->runner, err) < 0 ||
+	    wait_ready(g, &answered, err) < 0)
+		return -1;
+	if (!runner_was_never(g->runner))
+		return 0;
+	err_set(err, ERR_ENV, 0, "your program could not be started: %s", runner_output(g->runner));
+	return err_hint(err, "the command was: %.300s", g->options->program->command);
+}
+
+/* Results */
+
+static bool selects(const struct grader_options *o, const char *id)
+{
+	size_t n;
+
+	if (o->ids) {
+		for (size_t i = 0; i < o->ids->n; i++) {
+			if (strcmp(o->ids->v[i], id) == 0)
+				return true;
+		}
+		return false;
+	}
+	if (!o->only)
+		return true;
+	n = strlen(o->only);
+	return strncmp(id, o->only, n) == 0 && (!id[n] || strchr(".#-", id[n]));
+}
+
+static int make_results(const struct stage *s, const struct grader_options *o, struct results *ret,
+			struct err *err)
+{
+	size_t selected = 0;
+
+	for (size_t i = 0; i < s->n_checks; i++) {
+		const struct stage_check *e = &s->checks[i];
+		struct result *r = array_push(ret->v, ret->n);
+		unsigned before = 0, all = 0;
+
+		for (size_t k = 0; k < s->n_checks; k++) {
+			bool same = strcmp(s->checks[k].use, e->use) == 0;
+
+			all += same;
+			before += same && k <= i;
+		}
+		r->entry = e;
+		r->id = all > 1 ? xasprintf("%s#%u", e->use, before) : xstrdup(e->use);
+		if (check_lookup(e->use, &r->check, err) < 0 ||
+		    check_args_valid(r->check, e->args, err) < 0)
+			return err_wrap(err, "stage '%s'", s->name);
+		r->max_points = json_object_get(e->args, "points") ? e->points : r->check->points;
+		r->verdict = VERDICT_PENDING;
+		r->selected = selects(o, r->id);
+		selected += r->selected;
+	}
+	if (selected)
+		return 0;
+	if (!s->n_checks)
+		return err_set(err, ERR_STAGE, 0, "stage '%s' has no checks", s->name);
+	if (!o->only)
+		return err_set(err, ERR_USAGE, 0, "no check was chosen");
+	err_set(err, ERR_NOT_FOUND, 0, "stage '%s' has no check '%.64s'", s->name, o->only);
+	return err_hint(err, "'labctl check --explain all' lists the checks");
+}
+
+static void count_results(struct results *r)
+{
+	for (size_t i = 0; i < r->n; i++) {
+		const struct result *c = &r->v[i];
+
+		if (!c->selected)
+			continue;
+		r->passed += c->verdict == VERDICT_PASS;
+		r->failed += c->verdict == VERDICT_FAIL;
+		r->errors += c->verdict == VERDICT_ERROR;
+		r->pending += c->verdict == VERDICT_PENDING;
+		r->score += c->points;
+		r->max_score += c->max_points;
+	}
+}
+
+/* The first check that this one needs and that was tried without being passed. */
+static const struct result *blocked_by(const struct results *all, const struct result *r)
+{
+	for (size_t i = 0; i < all->n; i++) {
+		const struct result *o = &all->v[i];
+
+		if (o == r)
+			break;
+		if (o->selected && o->verdict != VERDICT_PASS &&
+		    check_needs(r->check, o->check->id))
+			return o;
+	}
+	return NULL;
+}
+
+static int write_pcap(struct grader *g, const struct result *r, struct err *err)
+{
+	auto_free char *path = NULL;
+
+	if (!g->options->pcap_dir)
+		return 0;
+	path = xasprintf("%s/%s.pcap", g->options->pcap_dir, r->id);
+	return pcap_write_journal(g->probe, path, err);
+}
+
+/* A program that ended is started again: one fault must not fail the checks after it. */
+static int revive(struct grader *g, struct trial *t, struct err *err)
+{
+	struct err e = { 0 };
+	char line[200];
+
+	if (!g->runner || runner_alive(g->runner))
+		return 0;
+	runner_stop(steal_ptr(&g->runner));
+	if (start_program(g, &e) < 0) {
+		if (!err_is(&e, ERR_ENV)) {
+			*err = e;
+			return -1;
+		}
+		trial_error(t, &e);
+		return 0;
+	}
+	if (runner_alive(g->runner))
+		return 0;
+	runner_last_line(g->runner, line, sizeof(line));
+	trial_fail(t, "your program ended (%s) as soon as it was started%s%s",
+		   runner_end(g->runner), *line ? ": " : "", line);
+	return 0;
+}
+
+static int try_check(struct grader *g, struct result *r, struct err *err)
+{
+	struct trial t = { .g = g, .check = r->check, .args = r->entry->args };
+	uint64_t start = clock_mono_ns();
+
+	t.rng = rng_for(g->options->seed, r->id);
+	if (revive(g, &t, err) < 0 || probe_forget(g->probe, err) < 0) {
+		trial_done(&t);
+		return -1;
+	}
+	g->trial = &t;
+	if (!t.reason && r->check->run(&t))
+		t.verdict = VERDICT_PASS;
+	else if (!t.reason)
+		trial_error(&t, &(struct err){ .msg = "this check gave no reason" });
+	g->trial = NULL;
+	r->verdict = t.verdict;
+	r->points = t.verdict == VERDICT_PASS ? r->max_points : 0;
+	r->reason = steal_ptr(&t.reason);
+	r->expected = steal_ptr(&t.expected);
+	r->seen = steal_ptr(&t.seen);
+	r->ms = (double)(clock_mono_ns() - start) / 1e6;
+	if (g->runner && !runner_alive(g->runner))
+		r->output = xstrdup(runner_output(g->runner));
+	trial_done(&t);
+	if (err_if_interrupted(err) < 0)
+		return -1;
+	return write_pcap(g, r, err);
+}
+
+static int try_all(struct grader *g, struct results *all, struct err *err)
+{
+	const struct grader_options *o = g->options;
+	bool stop = false;
+
+	for (size_t i = 0; i < all->n && !stop; i++) {
+		struct result *r = &all->v[i];
+		const struct result *blocker = blocked_by(all, r);
+
+		if (!r->selected)
+			continue;
+		if (o->progress)
+			o->progress(o->progress_arg, r, i, all->n, false);
+		if (blocker)
+			r->reason = xasprintf("not tried, because %s %s", blocker->id,
+					      blocker->verdict == VERDICT_PENDING ? "was not tried"
+										  : "did not pass");
+		else if (try_check(g, r, err) < 0)
+			return -1;
+		if (o->progress)
+			o->progress(o->progress_arg, r, i, all->n, true);
+		stop = o->stop_at_failure && r->verdict != VERDICT_PASS;
+	}
+	return 0;
+}
+
+/* When the program never answers, nothing of it can be judged: the first check fails with that
+ * sentence, the others are not tried. */
+static void never_answered(struct grader *g, struct results *all)
+{
+	char line[200] = "";
+	bool first = true;
+
+	if (g->runner && !runner_alive(g->runner))
+		runner_last_line(g->runner, line, sizeof(line));
+	for (size_t i = 0; i < all->n; i++) {
+		struct result *r = &all->v[i];
+
+		if (!r->selected)
+			continue;
+		if (!first) {
+			r->reason = xstrdup("not tried, because your program ended");
+			continue;
+		}
+		first = false;
+		r->verdict = VERDICT_FAIL;
+		r->reason = xasprintf("your program ended (%s) before it answered anything%s%s",
+				      runner_end(g->runner), *line ? ": " : "", line);
+		r->output = xstrdup(runner_output(g->runner));
+	}
+}
+
+static int run(struct grader *g, struct results *ret, struct err *err)
+{
+	if (probe_new(&g->probe, err) < 0 || add_places(g, err) < 0 || calibrate(g, err) < 0)
+		return -1;
+	probe_on_frame(g->probe, on_frame, g);
+	if (!g->options->program)
+		return try_all(g, ret, err);
+	if (start_program(g, err) < 0)
+		return -1;
+	if (runner_alive(g->runner))
+		return try_all(g, ret, err);
+	never_answered(g, ret);
+	return 0;
+}
+
+int grade(struct arena *a, const struct grader_options *o, struct results *ret, struct err *err)
+{
+	struct grader g = { .arena = a, .stage = a->stage, .options = o };
+	auto_results results = { .seed = o->seed };
+	uint64_t start = clock_mono_ns();
+	int r = make_results(a->stage, o, &results, err);
+
+	if (r == 0 && o->pcap_dir)
+		r = fs_mkdirs(o->pcap_dir, 0755, err);
+	if (r == 0)
+		r = run(&g, &results, err);
+	runner_stop(g.runner);
+	for (size_t i = 0; i < g.n_places; i++)
+		close(g.places[i].sink);
+	free(g.places);
+	free(g.taken);
+	probe_free(g.probe);
+	if (r < 0)
+		return -1;
+	count_results(&results);
+	results.ms = (double)(clock_mono_ns() - start) / 1e6;
+	*ret = results;
+	results = (struct results){ 0 };
+	return 0;
+}

@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * grader.h - grades a stage: its checks, in order, each with a verdict.
+ *
+ * Order, prerequisites and restarts of the student's program are decided here; what is right is
+ * decided in checks/.
+ */
+#ifndef LABCTL_GRADE_GRADER_H
+#define LABCTL_GRADE_GRADER_H
+
+#include <jansson.h>
+
+#include "base/str.h"
+#include "grade/arena.h"
+#include "grade/check.h"
+#include "grade/probe.h"
+#include "grade/runner.h"
+
+/* A client's interface: where the grader sends and listens. */
+struct place {
+	const struct stage_client *client;
+	const struct stage_network *net;
+	size_t network; /* index in the stage */
+	unsigned port;	/* of the probe */
+	struct macaddr mac;
+	uint32_t ip;
+	uint32_t router_ip;	   /* 0: the network does not reach the seat */
+	struct macaddr router_mac; /* of the seat's interface */
+	int sink; /* a UDP socket of the client: its kernel takes what comes there */
+	uint16_t sink_port;
+};
+
+struct result {
+	char *id; /* with #n when the stage uses the check more than once */
+	const struct check *check;
+	const struct stage_check *entry;
+	enum verdict verdict;
+	unsigned points, max_points;
+	char *reason;	  /* NULL when passed */
+	json_t *expected; /* objects of field and text; NULL: nothing to compare */
+	json_t *seen;
+	char *output; /* the program's last words, when it ended; NULL */
+	double ms;
+	bool selected; /* false: not asked for (--only, --failed) */
+};
+
+struct results {
+	struct result *v;
+	size_t n;
+	unsigned passed, failed, errors, pending, score, max_score; /* of the selected */
+	uint64_t seed;
+	char *notice; /* something the student should know first; NULL */
+	double ms;
+};
+
+void results_done(struct results *r);
+static inline void auto_results_(struct results *r)
+{
+	results_done(r);
+}
+#define auto_results auto_cleanup(results) struct results
+
+struct grader_options {
+	uint64_t seed;
+	const char *only;		   /* an id, or the beginning of some: "arp", "ipv4.ttl" */
+	const struct strv *ids;		   /* NULL: all; otherwise these and no others */
+	const struct runner_spec *program; /* NULL: it runs already */
+	const char *pcap_dir;		   /* NULL: none */
+	bool stop_at_failure;
+	/* Called before each check (verdict not known) and after it; may be NULL. */
+	void (*progress)(void *arg, const struct result *r, size_t i, size_t n, bool after);
+	void *progress_arg;
+};
+
+/* Fails (returns -1) only for what has nothing to do with a single check: no privileges, an
+ * interface that is not there, a program that cannot be started, an interrupt, a stage's check
+ * that does not exist. */
+int grade(struct arena *a, const struct grader_options *o, struct results *ret,
+	  struct err *err) MUST_CHECK;
+
+/* What the trials of one grading share. */
+struct grader {
+	struct arena *arena;
+	const struct stage *stage;
+	const struct grader_options *options;
+	struct probe *probe;
+	struct place *places;
+	size_t n_places;
+	struct runner *runner; /* NULL: not ours */
+	uint32_t *taken;       /* addresses that guests have had */
+	size_t n_taken;
+	uint64_t answer_ns;  /* how long an answer is waited for */
+	uint64_t slowest_ns; /* the slowest answer of a control so far */
+	double slowness;     /* of this computer now: 1 when idle */
+	struct trial *trial; /* the one that runs */
+};
+
+/* How long silence is listened to after a control was answered. */
+uint64_t grader_silence_ns(const struct grader *g);
+
+#endif
