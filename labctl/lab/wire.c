@@ -155,6 +155,38 @@ static bool wants_ipv6(const struct stage_client *c)
 	return false;
 }
 
+/* Is this a setting of one of the client's interfaces, as net.ipv4.conf.eth0.proxy_arp? */
+static bool is_of_interface(const struct stage_client *c, const char *key)
+{
+	for (size_t i = 0; i < c->n_interfaces; i++) {
+		auto_free char *dots = xasprintf(".%s.", c->interfaces[i].name);
+		auto_free char *slashes = xasprintf("/%s/", c->interfaces[i].name);
+
+		if (strstr(key, dots) || strstr(key, slashes))
+			return true;
+	}
+	return false;
+}
+
+/* Those of interfaces are there only once the interfaces are. */
+static int stage_sysctls(struct wire_ns *ns, const struct stage_client *c, bool of_interfaces,
+			 struct err *err)
+{
+	for (size_t i = 0; i < c->n_sysctls; i++) {
+		const struct stage_sysctl *s = &c->sysctls[i];
+		struct err e = { 0 };
+
+		if (is_of_interface(c, s->key) != of_interfaces ||
+		    netns_sysctl_set(ns->fd, s->key, s->value, &e) == 0)
+			continue;
+		if (e.sys == ENOENT)
+			return err_set(err, ERR_STAGE, 0, "this kernel has no sysctl '%s'", s->key);
+		return err_set(err, ERR_STAGE, e.sys,
+			       "the kernel does not take sysctl '%s' as '%s'", s->key, s->value);
+	}
+	return 0;
+}
+
 int wire_client(struct wiring *w, size_t client, pid_t pid, struct err *err)
 {
 	const struct stage_client *c = &w->lab->stage->clients[client];
@@ -176,11 +208,7 @@ int wire_client(struct wiring *w, size_t client, pid_t pid, struct err *err)
 	    (sysctl_if_there(ns->fd, "net.ipv6.conf.all.disable_ipv6", "1", err) < 0 ||
 	     sysctl_if_there(ns->fd, "net.ipv6.conf.default.disable_ipv6", "1", err) < 0))
 		return -1;
-	for (size_t i = 0; i < c->n_sysctls; i++) {
-		if (netns_sysctl_set(ns->fd, c->sysctls[i].key, c->sysctls[i].value, err) < 0)
-			return -1;
-	}
-	return 0;
+	return stage_sysctls(ns, c, false, err);
 }
 
 static void name_fabric_port(const struct step *s, char name[static IFNAMSIZ])
@@ -486,7 +514,8 @@ int wire_routes(struct wiring *w, size_t client, struct err *err)
 	const struct stage_client *c = &w->lab->stage->clients[client];
 
 	/* A route is read back by its acknowledgement: the kernel resolved its next hop. */
-	if (add_routes(w, &w->clients[client], c, err) < 0 ||
+	if (stage_sysctls(&w->clients[client], c, true, err) < 0 ||
+	    add_routes(w, &w->clients[client], c, err) < 0 ||
 	    wire_verify_client(w, client, err) < 0)
 		return -1;
 	if (!w->repair)
