@@ -5,7 +5,6 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -169,15 +168,18 @@ static bool still_the_file(int fd, const char *path)
 int fs_lock(const char *path, const char *who, int *ret_fd, char *ret_holder, size_t size,
 	    struct err *err)
 {
+	/* Of the open file, not of the process: a close elsewhere does not drop it. */
+	struct flock whole = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
+
 	for (;;) {
 		auto_fd fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0644);
 
 		if (fd < 0)
 			return err_set(err, ERR_ENV, errno, "cannot open the lock '%s'", path);
-		if (flock(fd, LOCK_EX | LOCK_NB) < 0) {
+		if (fcntl(fd, F_OFD_SETLK, &whole) < 0) {
 			if (errno == EINTR)
 				continue;
-			if (errno != EWOULDBLOCK)
+			if (errno != EAGAIN && errno != EACCES)
 				return err_set(err, ERR_ENV, errno, "cannot lock '%s'", path);
 			if (ret_holder) {
 				ssize_t n = pread(fd, ret_holder, size - 1, 0);
@@ -193,6 +195,14 @@ int fs_lock(const char *path, const char *who, int *ret_fd, char *ret_holder, si
 		*ret_fd = steal_fd(&fd);
 		return 0;
 	}
+}
+
+bool fs_is_locked(const char *path)
+{
+	struct flock probe = { .l_type = F_RDLCK, .l_whence = SEEK_SET };
+	auto_fd fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+
+	return fd >= 0 && fcntl(fd, F_OFD_GETLK, &probe) == 0 && probe.l_type != F_UNLCK;
 }
 
 void fs_unlock(const char *path, int fd)

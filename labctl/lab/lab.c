@@ -168,9 +168,19 @@ int lab_forget(const struct lab_ctx *ctx, const struct lab *l, struct err *err)
 	return claim_release(ctx, l->name, err);
 }
 
-int lab_lock(const struct lab_ctx *ctx, const char *what, struct lab_lock *ret, struct err *err)
+int lab_check_owner(const struct lab_ctx *ctx, const struct lab *l, struct err *err)
 {
-	auto_free char *path = xasprintf("%s/%s.lock", ctx->run_dir, ctx->lab);
+	if (ctx->caller.uid == 0 || ctx->caller.uid == l->owner.uid)
+		return 0;
+	err_set(err, ERR_CONFLICT, 0, "lab '%s' (%s) belongs to user '%s'", l->name, l->stage->name,
+		l->owner.name);
+	return err_hint(err, "only its owner or root may do that; start your own with --lab NAME");
+}
+
+int lab_lock_named(const struct lab_ctx *ctx, const char *lab, const char *what,
+		   struct lab_lock *ret, struct err *err)
+{
+	auto_free char *path = xasprintf("%s/%s.lock", ctx->run_dir, lab);
 	auto_free char *who = xasprintf("'labctl %s' (process %d, user %s)", what, (int)getpid(),
 					ctx->caller.name);
 	char holder[256] = "";
@@ -182,12 +192,24 @@ int lab_lock(const struct lab_ctx *ctx, const char *what, struct lab_lock *ret, 
 		if (!err_is(err, ERR_BUSY))
 			return -1;
 		err_set(err, ERR_BUSY, 0, "%s is at work on lab '%s'",
-			*holder ? holder : "another labctl", ctx->lab);
+			*holder ? holder : "another labctl", lab);
 		return err_hint(err, "wait until it has finished, then try again");
 	}
 	ret->path = steal_ptr(&path);
 	ret->fd = fd;
 	return 0;
+}
+
+int lab_lock(const struct lab_ctx *ctx, const char *what, struct lab_lock *ret, struct err *err)
+{
+	return lab_lock_named(ctx, ctx->lab, what, ret, err);
+}
+
+bool lab_is_locked(const struct lab_ctx *ctx, const char *lab)
+{
+	auto_free char *path = xasprintf("%s/%s.lock", ctx->run_dir, lab);
+
+	return fs_is_locked(path);
 }
 
 void lab_unlock(struct lab_lock *lock)

@@ -104,6 +104,10 @@ int lab_forget(const struct lab_ctx *ctx, const struct lab *l, struct err *err) 
 /* Names of all labs that have a record. */
 int lab_names(const struct lab_ctx *ctx, struct strv *ret, struct err *err) MUST_CHECK;
 
+/* Everyone sees all labs; only the owner and the real root do something with one.
+ * ERR_CONFLICT says whose it is. */
+int lab_check_owner(const struct lab_ctx *ctx, const struct lab *l, struct err *err) MUST_CHECK;
+
 const char *lab_state_name(enum lab_state s);
 const char *lab_src_name(enum lab_src s);
 
@@ -123,6 +127,11 @@ struct lab_lock {
 };
 int lab_lock(const struct lab_ctx *ctx, const char *what, struct lab_lock *ret,
 	     struct err *err) MUST_CHECK;
+/* The same for a lab that ctx is not about. */
+int lab_lock_named(const struct lab_ctx *ctx, const char *lab, const char *what,
+		   struct lab_lock *ret, struct err *err) MUST_CHECK;
+/* Is a labctl at work on it right now? */
+bool lab_is_locked(const struct lab_ctx *ctx, const char *lab);
 void lab_unlock(struct lab_lock *lock);
 static inline void auto_lab_lock_(struct lab_lock *l)
 {

@@ -4,12 +4,14 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/parse.h"
 #include "lab/down.h"
 #include "lab/scripts.h"
+#include "lab/status.h"
 #include "lab/up.h"
 #include "stage/load.h"
 
@@ -36,7 +38,7 @@ int session_prepare(struct lab_ctx *ctx, const char *stage, bool isolated,
 
 static int take_down(struct lab_ctx *ctx, struct lab *l, struct err *err)
 {
-	if (l->stage->kind == STAGE_SCRIPTS && l->state != LAB_STARTING && scripts_down(l, err) < 0)
+	if (l->stage->kind == STAGE_SCRIPTS && scripts_down(l, err) < 0)
 		return -1;
 	return lab_down(ctx, l, err);
 }
@@ -50,14 +52,14 @@ int session_start(struct lab_ctx *ctx, struct lab *l, struct err *err)
 	if (lab_lock(ctx, "stage-start", &lock, err) < 0)
 		return -1;
 	if (lab_load(ctx, ctx->lab, &old, &e) == 0) {
+		if (lab_check_owner(ctx, old, err) < 0)
+			return -1;
 		lab_ctx_progress(ctx, 0, 0, "stopping %s", old->stage->name);
 		if (take_down(ctx, old, err) < 0)
 			return err_wrap(err, "cannot stop '%s', which runs in lab '%s'",
 					old->stage->name, ctx->lab);
 	} else if (!err_is(&e, ERR_NOT_FOUND)) {
-		if (err)
-			*err = e;
-		return -1;
+		return err_pass(err, &e);
 	}
 	if (l->stage->kind == STAGE_SCRIPTS)
 		return scripts_up(ctx, l, err);
@@ -69,7 +71,8 @@ int session_stop(struct lab_ctx *ctx, char **ret_stage, struct err *err)
 	auto_lab_lock lock = { 0 };
 	auto_lab l = NULL;
 
-	if (lab_lock(ctx, "stage-stop", &lock, err) < 0 || lab_load(ctx, ctx->lab, &l, err) < 0)
+	if (lab_lock(ctx, "stage-stop", &lock, err) < 0 || lab_load(ctx, ctx->lab, &l, err) < 0 ||
+	    lab_check_owner(ctx, l, err) < 0)
 		return -1;
 	if (take_down(ctx, l, err) < 0) {
 		if (!err || !err->hint[0])
@@ -81,16 +84,41 @@ int session_stop(struct lab_ctx *ctx, char **ret_stage, struct err *err)
 	return 0;
 }
 
-int session_running(const struct lab_ctx *ctx, struct lab **ret, struct err *err)
+/* A labctl died over this lab: what it began is taken back before anything else. */
+static int recover(struct lab_ctx *ctx, const struct lab *seen, struct err *err)
+{
+	auto_lab_lock lock = { 0 };
+	auto_lab l = NULL;
+
+	if (lab_lock(ctx, "recovery", &lock, err) < 0 || lab_load(ctx, ctx->lab, &l, err) < 0)
+		return -1;
+	if (l->state == LAB_RUNNING)
+		return 0;
+	log_warn("a labctl died while lab '%s' was %s; what it left is removed", seen->name,
+		 lab_state_name(seen->state));
+	return take_down(ctx, l, err);
+}
+
+int session_running(struct lab_ctx *ctx, struct lab **ret, struct err *err)
 {
 	auto_lab l = NULL;
 
-	if (lab_load(ctx, ctx->lab, &l, err) < 0)
+	if (lab_load(ctx, ctx->lab, &l, err) < 0 || lab_check_owner(ctx, l, err) < 0)
 		return -1;
+	if (l->state != LAB_RUNNING && geteuid() == 0 && !lab_is_locked(ctx, ctx->lab)) {
+		if (recover(ctx, l, err) < 0)
+			return -1;
+		lab_free(steal_ptr(&l));
+		if (lab_load(ctx, ctx->lab, &l, err) < 0)
+			return -1;
+	}
 	if (lab_is_before_boot(l)) {
 		err_set(err, ERR_ENV, 0, "lab '%s' was started before the computer's last boot",
 			l->name);
-		return err_hint(err, "start it again: labctl stage-start %s", l->stage->name);
+		return err_hint(err,
+				"bring it back: labctl repair; or start anew: labctl "
+				"stage-start %s",
+				l->stage->name);
 	}
 	if (l->state != LAB_RUNNING) {
 		err_set(err, ERR_BUSY, 0, "stage '%s' is %s in lab '%s'", l->stage->name,
@@ -98,6 +126,38 @@ int session_running(const struct lab_ctx *ctx, struct lab **ret, struct err *err
 		return err_hint(err, "wait for it; if nothing is at work on it: labctl stage-stop");
 	}
 	*ret = steal_ptr(&l);
+	return 0;
+}
+
+int session_repair(struct lab_ctx *ctx, json_t **ret_report, struct err *err)
+{
+	auto_lab_lock lock = { 0 };
+	auto_lab l = NULL;
+	auto_strv mended = { 0 };
+	json_auto_t *before = NULL, *after = NULL;
+	json_t *words = NULL;
+
+	if (lab_load(ctx, ctx->lab, &l, err) < 0 || lab_check_owner(ctx, l, err) < 0)
+		return -1;
+	if (l->state != LAB_RUNNING) {
+		lab_free(steal_ptr(&l));
+		if (session_running(ctx, &l, err) < 0)
+			return -1;
+	}
+	if (l->stage->kind == STAGE_SCRIPTS) {
+		err_set(err, ERR_FAILED, 0,
+			"stage '%s' has scripts of its own: it cannot be repaired", l->stage->name);
+		return err_hint(err, "start it again: labctl stage-start %s", l->stage->name);
+	}
+	if (lab_lock(ctx, "repair", &lock, err) < 0 || lab_status(ctx, &before, err) < 0 ||
+	    lab_repair(ctx, l, &mended, err) < 0 || lab_status(ctx, &after, err) < 0)
+		return -1;
+	words = json_array();
+	for (size_t i = 0; i < mended.n; i++)
+		json_array_append_new(words, json_string(mended.v[i]));
+	*ret_report = json_pack("{s:s, s:s, s:O, s:o, s:O}", "lab", l->name, "stage",
+				l->stage->name, "was", json_object_get(before, "drift"), "mended",
+				words, "left", json_object_get(after, "drift"));
 	return 0;
 }
 

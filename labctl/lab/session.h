@@ -5,6 +5,8 @@
 
 #include <stdbool.h>
 
+#include <jansson.h>
+
 #include "base/str.h"
 #include "lab/lab.h"
 
@@ -19,8 +21,13 @@ int session_start(struct lab_ctx *ctx, struct lab *l, struct err *err) MUST_CHEC
 /* ERR_NOT_FOUND when nothing runs. *ret_stage (may be NULL): heap text, the stage's name. */
 int session_stop(struct lab_ctx *ctx, char **ret_stage, struct err *err) MUST_CHECK;
 
-/* The lab, which must be running (not half-started, not from before a reboot). */
-int session_running(const struct lab_ctx *ctx, struct lab **ret, struct err *err) MUST_CHECK;
+/* The lab, which must be running (not half-started, not from before a reboot) and the caller's.
+ * What a dead labctl left half-done is removed first, as far as we are root. */
+int session_running(struct lab_ctx *ctx, struct lab **ret, struct err *err) MUST_CHECK;
+
+/* Brings the lab back to its record. *ret_report: {"lab","stage","was": drift found,
+ * "mended": what was made anew, "left": drift that remains}; the caller's. */
+int session_repair(struct lab_ctx *ctx, json_t **ret_report, struct err *err) MUST_CHECK;
 
 /* The container of a client: ERR_NOT_FOUND suggests the nearest name. Heap text. */
 int session_container(const struct lab *l, const char *client, char **ret,

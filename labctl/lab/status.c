@@ -4,9 +4,7 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <unistd.h>
-#include <fcntl.h>
 
 #include "base/fs.h"
 #include "base/mem.h"
@@ -258,15 +256,6 @@ static void add_networks(struct report *r, json_t *doc)
 	json_object_set_new(doc, "networks", all);
 }
 
-/* Is a labctl at work on it right now? The lock's file is open to everyone's reading. */
-static bool is_busy(const struct lab_ctx *ctx)
-{
-	auto_free char *path = xasprintf("%s/%s.lock", ctx->run_dir, ctx->lab);
-	auto_fd fd = open(path, O_RDONLY | O_CLOEXEC);
-
-	return fd >= 0 && flock(fd, LOCK_SH | LOCK_NB) < 0 && errno == EWOULDBLOCK;
-}
-
 static void add_state(struct report *r, json_t *doc)
 {
 	const struct lab *l = r->lab;
@@ -278,7 +267,7 @@ static void add_state(struct report *r, json_t *doc)
 		drift(r, "the computer was booted since: links and namespaces are gone; start the "
 			 "stage "
 			 "again");
-	else if (l->state != LAB_RUNNING && !is_busy(r->ctx))
+	else if (l->state != LAB_RUNNING && !lab_is_locked(r->ctx, l->name))
 		drift(r, "a labctl that was %s it has died: 'labctl stage-stop' cleans up", state);
 	r->running = !before_boot && l->state == LAB_RUNNING;
 	if (r->running && l->stage->kind == STAGE_JSON && !fs_is_dir(l->stage->dir))

@@ -10,4 +10,12 @@
  * record stays and the message says so. */
 int lab_up(struct lab_ctx *ctx, struct lab *l, struct err *err) MUST_CHECK;
 
+/* Brings a lab that should be running (its lock is held) back to what its record says: clients
+ * that do not run are made anew, links that are not right are replaced, addresses, guard and
+ * offloads are set again; what is right is not touched. Then each link is proved by a frame in
+ * both directions. *ret_mended: what was made anew, in words. On failure the record stays, and
+ * so does what is there. */
+int lab_repair(struct lab_ctx *ctx, struct lab *l, struct strv *ret_mended,
+	       struct err *err) MUST_CHECK;
+
 #endif

@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: MIT */
+/* repair.c - the verbs repair and gc. */
+#include "cmd/command.h"
+
+#include "lab/leftovers.h"
+#include "lab/session.h"
+
+#include "base/banned.h"
+
+static void print_list(const char *head, json_t *list)
+{
+	json_t *t;
+	size_t i;
+
+	if (json_array_size(list))
+		printf("%s\n", head);
+	json_array_foreach (list, i, t)
+		printf("  * %s\n", json_string_value(t));
+}
+
+static int repair_run(struct cmd *cmd, const struct args *args, struct err *err)
+{
+	json_auto_t *report = NULL;
+	json_t *left;
+
+	(void)args;
+	if (session_repair(cmd->ctx, &report, err) < 0)
+		return -1;
+	left = json_object_get(report, "left");
+	if (cmd->json) {
+		print_json(json_incref(report));
+	} else {
+		print_list("was not as it should be:", json_object_get(report, "was"));
+		print_list("made anew:", json_object_get(report, "mended"));
+		print_list("still not as it should be:", left);
+		if (!json_array_size(left))
+			printf("lab '%s' is as its record says; each link carries frames both "
+			       "ways\n",
+			       cmd->ctx->lab);
+	}
+	return json_array_size(left) ? err_exit_code(ERR_FAILED) : 0;
+}
+
+const struct command cmd_repair = {
+	.name = "repair",
+	.synopsis = "",
+	.summary = "bring the lab back to what it should be",
+	.details =
+		"Makes clients, links, addresses, guard and offloads anew where they are gone or\n"
+		"wrong, leaves alone what is right, and proves each link by a frame both ways.\n"
+		"Works after a reboot, too. Exit code 1: something could not be mended.",
+	.needs = NEEDS_ROOT,
+	.run = repair_run,
+};
+
+static int gc_run(struct cmd *cmd, const struct args *args, struct err *err)
+{
+	auto_leftovers all = { 0 };
+	auto_strv done = { 0 };
+	int r;
+
+	(void)args;
+	if (leftovers_find(cmd->ctx, &all, err) < 0)
+		return -1;
+	r = leftovers_remove(cmd->ctx, &all, &done, err);
+	if (cmd->json) {
+		json_t *removed = json_array();
+
+		for (size_t i = 0; i < done.n; i++)
+			json_array_append_new(removed, json_string(done.v[i]));
+		print_json(json_pack("{s:o}", "removed", removed));
+		return r < 0 ? err_exit_code(err->kind) : 0;
+	}
+	for (size_t i = 0; i < done.n; i++)
+		printf("removed: %s\n", done.v[i]);
+	if (!done.n && r == 0)
+		puts("nothing to remove");
+	return r < 0 ? -1 : 0;
+}
+
+const struct command cmd_gc = {
+	.name = "gc",
+	.synopsis = "",
+	.summary = "remove what dead labs left behind",
+	.details = "Only things that carry labctl's mark and belong to no lab; 'labctl doctor' "
+		   "lists them.",
+	.needs = NEEDS_ROOT,
+	.run = gc_run,
+};
