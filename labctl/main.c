@@ -59,7 +59,7 @@ static int check_needs(const struct cmd *cmd, const struct args *args, int argc,
 {
 	auto_str line = { 0 };
 
-	if (command_needs(cmd->command, args) != NEEDS_ROOT || geteuid() == 0)
+	if (command_needs(cmd->command, args, cmd->ctx) != NEEDS_ROOT || geteuid() == 0)
 		return 0;
 	for (int i = 1; i < argc; i++)
 		str_addf(&line, " %s", argv[i]);

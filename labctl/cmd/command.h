@@ -22,6 +22,7 @@ enum command_needs {
 	NEEDS_NOTHING,
 	NEEDS_ROOT,   /* makes or removes namespaces, links, mounts */
 	NEEDS_ENGINE, /* only talks to the engine: root, or a member of its group */
+	NEEDS_BOOK,   /* writes the lease book: root, unless the caller may write it himself */
 };
 
 /* What a word on the command line names; completion asks for it. */
@@ -34,6 +35,7 @@ enum complete {
 	COMPLETE_SHELL,
 	COMPLETE_COMMAND, /* a command line of its own */
 	COMPLETE_DIR,
+	COMPLETE_RESOURCE,
 };
 
 struct option {
@@ -51,6 +53,8 @@ struct args {
 		*opt[OPTIONS_MAX]; /* by index in the verb's table; NULL: not given; "" : switch */
 	char **v;		   /* what is left, NULL-terminated */
 	int n;
+	char **many; /* every value of the verb's option that may be given more than once */
+	int n_many;
 };
 
 struct cmd {
@@ -61,7 +65,7 @@ struct cmd {
 };
 
 struct command {
-	const char *name;
+	const char *name;	      /* "stage-start"; of a verb of a group "netport list" */
 	const char *synopsis;	      /* arguments only: "STAGE" */
 	const char *summary;	      /* one line */
 	const char *details;	      /* more lines for its own help, or NULL */
@@ -72,7 +76,10 @@ struct command {
 	bool own_code; /* passes on another program's exit code; labctl's own failure is 125 */
 	enum command_needs needs;
 	unsigned waived_by;	/* bit i: with option i given, nothing is needed */
+	unsigned many;		/* bit i: option i may be given more than once; at most one bit */
 	enum complete complete; /* of the first argument */
+	/* A group: its verbs, NULL-terminated. It has no options and no run of its own. */
+	const struct command *const *verbs;
 	/* Returns an exit code >= 0, or -1 with err filled. */
 	int (*run)(struct cmd *cmd, const struct args *args, struct err *err);
 };
@@ -98,8 +105,16 @@ int command_find(const char *name, const struct command **ret, struct err *err) 
 int command_parse(int argc, char **argv, const struct command **ret_command,
 		  struct args *ret_global, struct args *ret_args, struct err *err) MUST_CHECK;
 
-/* Does this command line need root (or at least the engine)? */
-enum command_needs command_needs(const struct command *c, const struct args *args);
+/* A verb of a group by its last word: "list". */
+int command_find_verb(const struct command *group, const char *word, const struct command **ret,
+		      struct err *err) MUST_CHECK;
+/* The last word of a verb's name. */
+const char *command_word(const struct command *c);
+
+/* Does this command line need root (or at least the engine)? Never NEEDS_BOOK: that is decided
+ * here. */
+enum command_needs command_needs(const struct command *c, const struct args *args,
+				 const struct lab_ctx *ctx);
 
 void help_overview(FILE *out);
 void help_command(FILE *out, const struct command *c);
@@ -116,6 +131,6 @@ void print_json(json_t *doc);
 extern const struct command cmd_stage_list, cmd_stage_start, cmd_stage_stop, cmd_stage_validate,
 	cmd_status, cmd_connect, cmd_exec, cmd_run, cmd_shell, cmd_image_build, cmd_doctor,
 	cmd_repair, cmd_gc, cmd_lab_list, cmd_version, cmd_help, cmd_completion, cmd_complete,
-	cmd_needs_root;
+	cmd_needs_root, cmd_netport;
 
 #endif

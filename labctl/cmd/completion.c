@@ -7,15 +7,17 @@
 #include "base/mem.h"
 #include "base/str.h"
 #include "lab/lab.h"
+#include "netport/resource.h"
 #include "stage/load.h"
 
 #include "base/banned.h"
 
 static const char *const kinds[] = {
-	[COMPLETE_NOTHING] = "nothing", [COMPLETE_STAGE] = "stages",
-	[COMPLETE_CLIENT] = "clients",	[COMPLETE_LAB] = "labs",
-	[COMPLETE_VERB] = "verbs",	[COMPLETE_SHELL] = "shells",
-	[COMPLETE_COMMAND] = "command", [COMPLETE_DIR] = "directories",
+	[COMPLETE_NOTHING] = "nothing",	   [COMPLETE_STAGE] = "stages",
+	[COMPLETE_CLIENT] = "clients",	   [COMPLETE_LAB] = "labs",
+	[COMPLETE_VERB] = "verbs",	   [COMPLETE_SHELL] = "shells",
+	[COMPLETE_COMMAND] = "command",	   [COMPLETE_DIR] = "directories",
+	[COMPLETE_RESOURCE] = "resources",
 };
 
 static void put_options(FILE *out, const struct option *o)
@@ -24,25 +26,46 @@ static void put_options(FILE *out, const struct option *o)
 		fprintf(out, " --%s", o->name);
 }
 
+static void bash_case(FILE *out, const struct command *c)
+{
+	if (c->hidden)
+		return;
+	fprintf(out, "        '%s') opts='", c->name);
+	put_options(out, c->options);
+	fprintf(out, "'; kind=%s", kinds[c->complete]);
+	if (c->verbs)
+		fputs("; words='", out);
+	for (size_t i = 0; c->verbs && c->verbs[i]; i++)
+		fprintf(out, "%s ", command_word(c->verbs[i]));
+	fputs(c->verbs ? "' ;;\n" : " ;;\n", out);
+	for (size_t i = 0; c->verbs && c->verbs[i]; i++)
+		bash_case(out, c->verbs[i]);
+}
+
 /* One `case` arm a verb: its options, and what its first argument names. */
 static void bash_cases(FILE *out)
 {
-	for (size_t i = 0; i < command_count; i++) {
-		const struct command *c = command_table[i];
+	for (size_t i = 0; i < command_count; i++)
+		bash_case(out, command_table[i]);
+}
 
-		if (c->hidden)
-			continue;
-		fprintf(out, "        %s) opts='", c->name);
-		put_options(out, c->options);
-		fprintf(out, "'; kind=%s ;;\n", kinds[c->complete]);
+/* Arms that make the word after a group part of the verb. */
+static void bash_groups(FILE *out)
+{
+	fputs("           case $verb in\n           '') verb=${COMP_WORDS[i]} ;;\n", out);
+	for (size_t i = 0; i < command_count; i++) {
+		if (command_table[i]->verbs)
+			fprintf(out, "           %s) verb=\"$verb ${COMP_WORDS[i]}\" ;;\n",
+				command_table[i]->name);
 	}
+	fputs("           *) ((n++)) ;;\n           esac ;;\n", out);
 }
 
 void completion_bash(FILE *out)
 {
 	fputs("# bash completion for labctl; load it with: . <(labctl completion bash)\n"
 	      "_labctl() {\n"
-	      "    local cur=${COMP_WORDS[COMP_CWORD]} verb= opts= kind= i n=0 words lab=()\n"
+	      "    local cur=${COMP_WORDS[COMP_CWORD]} verb= opts= kind= i n=0 words= lab=()\n"
 	      "    COMPREPLY=()\n"
 	      "    for ((i = 1; i < COMP_CWORD; i++)); do\n"
 	      "        case ${COMP_WORDS[i]} in\n"
@@ -52,8 +75,10 @@ void completion_bash(FILE *out)
 	      "            lab=(--lab \"${COMP_WORDS[i]}\") ;;\n"
 	      "        --lab=*) lab=(\"${COMP_WORDS[i]}\") ;;\n"
 	      "        -*) ;;\n"
-	      "        *) if [ -z \"$verb\" ]; then verb=${COMP_WORDS[i]}; else ((n++)); fi ;;\n"
-	      "        esac\n"
+	      "        *)\n",
+	      out);
+	bash_groups(out);
+	fputs("        esac\n"
 	      "    done\n"
 	      "    if [ \"${COMP_WORDS[COMP_CWORD-1]}\" = --lab ]; then\n"
 	      "        words=$(command labctl complete labs 2>/dev/null)\n"
@@ -74,6 +99,8 @@ void completion_bash(FILE *out)
 	      "then\n"
 	      "        mapfile -t COMPREPLY < <(compgen -c -f -- \"$cur\")\n"
 	      "        return\n"
+	      "    elif [ -n \"$words\" ]; then\n"
+	      "        :\n"
 	      "    elif [ \"$n\" -eq 0 ]; then\n"
 	      "        words=$(command labctl \"${lab[@]}\" complete \"$kind\" 2>/dev/null)\n"
 	      "    fi\n"
@@ -116,6 +143,34 @@ static void zsh_options(FILE *out, const struct option *o)
 	}
 }
 
+static void zsh_case(FILE *out, const struct command *c)
+{
+	if (c->hidden)
+		return;
+	fprintf(out, "        %s)", command_word(c));
+	if (c->verbs) {
+		fputs(" _arguments -C '1:verb:(", out);
+		for (size_t i = 0; c->verbs[i]; i++)
+			fprintf(out, "%s%s", i ? " " : "", command_word(c->verbs[i]));
+		fputs(")' '*::argument:->of'\n        case $state in of)\n"
+		      "        case $words[1] in\n",
+		      out);
+		for (size_t i = 0; c->verbs[i]; i++)
+			zsh_case(out, c->verbs[i]);
+		fputs("        esac ;; esac ;;\n", out);
+		return;
+	}
+	fputs(" _arguments", out);
+	zsh_options(out, c->options);
+	if (c->complete == COMPLETE_COMMAND)
+		fputs(" '*::command:_normal'", out);
+	else if (c->complete != COMPLETE_NOTHING)
+		fprintf(out, " \"1:%s:($(command labctl complete %s 2>/dev/null))\"%s",
+			kinds[c->complete], kinds[c->complete],
+			c->stop_at_first ? " '*::command:_normal'" : "");
+	fputs(" ;;\n", out);
+}
+
 void completion_zsh(FILE *out)
 {
 	fputs("#compdef labctl\n"
@@ -140,21 +195,8 @@ void completion_zsh(FILE *out)
 	      "    argument)\n"
 	      "        case $words[1] in\n",
 	      out);
-	for (size_t i = 0; i < command_count; i++) {
-		const struct command *c = command_table[i];
-
-		if (c->hidden)
-			continue;
-		fprintf(out, "        %s) _arguments", c->name);
-		zsh_options(out, c->options);
-		if (c->complete == COMPLETE_COMMAND)
-			fputs(" '*::command:_normal'", out);
-		else if (c->complete != COMPLETE_NOTHING)
-			fprintf(out, " \"1:%s:($(command labctl complete %s 2>/dev/null))\"%s",
-				kinds[c->complete], kinds[c->complete],
-				c->stop_at_first ? " '*::command:_normal'" : "");
-		fputs(" ;;\n", out);
-	}
+	for (size_t i = 0; i < command_count; i++)
+		zsh_case(out, command_table[i]);
 	fputs("        esac ;;\n"
 	      "    esac\n"
 	      "}\n"
@@ -178,6 +220,31 @@ static void fish_options(FILE *out, const char *condition, const struct option *
 	}
 }
 
+/* One verb of a group. */
+static void fish_verb(FILE *out, const struct command *group, const struct command *c)
+{
+	auto_free char *seen = xasprintf("-n '__fish_seen_subcommand_from %s; "
+					 "and __fish_seen_subcommand_from %s'",
+					 group->name, command_word(c));
+
+	fprintf(out,
+		"complete -c labctl -n '__fish_seen_subcommand_from %s; and not "
+		"__fish_seen_subcommand_from",
+		group->name);
+	for (size_t i = 0; group->verbs[i]; i++)
+		fprintf(out, " %s", command_word(group->verbs[i]));
+	fprintf(out, "' -a %s -d '", command_word(c));
+	put_quoted(out, c->summary);
+	fputs("'\n", out);
+	fish_options(out, seen, c->options);
+	if (c->complete == COMPLETE_COMMAND)
+		fprintf(out, "complete -c labctl %s -F\n", seen);
+	else if (c->complete != COMPLETE_NOTHING)
+		fprintf(out,
+			"complete -c labctl %s -a '(command labctl complete %s 2>/dev/null)'\n",
+			seen, kinds[c->complete]);
+}
+
 void completion_fish(FILE *out)
 {
 	fputs("# fish completion for labctl; load it with: labctl completion fish | source\n"
@@ -193,6 +260,8 @@ void completion_fish(FILE *out)
 		fprintf(out, "complete -c labctl -n __fish_use_subcommand -a %s -d '", c->name);
 		put_quoted(out, c->summary);
 		fputs("'\n", out);
+		for (size_t k = 0; c->verbs && c->verbs[k]; k++)
+			fish_verb(out, c, c->verbs[k]);
 		fish_options(out, seen, c->options);
 		if (c->complete == COMPLETE_COMMAND)
 			fprintf(out, "complete -c labctl %s -F\n", seen);
@@ -260,6 +329,10 @@ static int list_names(struct cmd *cmd, enum complete kind, struct strv *ret, str
 	case COMPLETE_SHELL:
 		for (size_t i = 0; i < ARRAY_SIZE(shells); i++)
 			strv_add(ret, shells[i].name);
+		return 0;
+	case COMPLETE_RESOURCE:
+		for (int r = 0; r < RESOURCE_OTHER; r++)
+			strv_add(ret, resource_name((enum resource)r));
 		return 0;
 	case COMPLETE_NOTHING:
 	case COMPLETE_COMMAND:

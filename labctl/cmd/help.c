@@ -57,6 +57,12 @@ void help_command(FILE *out, const struct command *c)
 	fprintf(out, "\n%s\n", c->summary);
 	if (c->details)
 		fprintf(out, "\n%s\n", c->details);
+	if (c->verbs) {
+		fputs("\nverbs:\n", out);
+		for (size_t i = 0; c->verbs[i]; i++)
+			fprintf(out, "  %-16s  %s\n", command_word(c->verbs[i]),
+				c->verbs[i]->summary);
+	}
 	if (c->options) {
 		fputs("\noptions:\n", out);
 		print_options(out, c->options);
@@ -77,9 +83,17 @@ static json_t *options_json(const struct option *o)
 
 static json_t *command_json(const struct command *c)
 {
-	return json_pack("{s:s, s:s, s:s, s:b, s:o}", "name", c->name, "synopsis", c->synopsis,
-			 "summary", c->summary, "needs_root", c->needs == NEEDS_ROOT, "options",
-			 options_json(c->options));
+	json_t *doc = json_pack("{s:s, s:s, s:s, s:b, s:o}", "name", c->name, "synopsis",
+				c->synopsis, "summary", c->summary, "needs_root",
+				c->needs == NEEDS_ROOT || c->needs == NEEDS_BOOK, "options",
+				options_json(c->options));
+	json_t *verbs = c->verbs ? json_array() : NULL;
+
+	for (size_t i = 0; verbs && c->verbs[i]; i++)
+		json_array_append_new(verbs, command_json(c->verbs[i]));
+	if (verbs)
+		json_object_set_new(doc, "verbs", verbs);
+	return doc;
 }
 
 static int help_run(struct cmd *cmd, const struct args *args, struct err *err)
@@ -88,7 +102,13 @@ static int help_run(struct cmd *cmd, const struct args *args, struct err *err)
 
 	if (args->n && command_find(args->v[0], &c, err) < 0)
 		return -1;
-	if (cmd->json) {
+	if (args->n > 1 && !c->verbs)
+		return err_set(err, ERR_USAGE, 0, "'labctl %s' has no verbs of its own", c->name);
+	if (args->n > 1 && command_find_verb(c, args->v[1], &c, err) < 0)
+		return -1;
+	if (cmd->json && args->n > 1) {
+		print_json(command_json(c));
+	} else if (cmd->json) {
 		json_t *all = json_array();
 
 		for (size_t i = 0; i < command_count; i++) {
@@ -107,9 +127,9 @@ static int help_run(struct cmd *cmd, const struct args *args, struct err *err)
 
 const struct command cmd_help = {
 	.name = "help",
-	.synopsis = "[VERB]",
+	.synopsis = "[VERB [VERB]]",
 	.summary = "show help, of all or of one verb",
-	.max_args = 1,
+	.max_args = 2,
 	.complete = COMPLETE_VERB,
 	.run = help_run,
 };

@@ -9,12 +9,11 @@ static int run(struct cmd *cmd, const struct args *args, struct err *err)
 	struct args global = { 0 }, own = { 0 };
 	const struct command *c = NULL;
 
-	(void)cmd;
 	(void)err;
 	if (command_parse(args->n, args->v, &c, &global, &own, NULL) < 0 || !c ||
 	    global.opt[GLOBAL_HELP])
 		return 1;
-	return command_needs(c, &own) == NEEDS_NOTHING ? 1 : 0;
+	return command_needs(c, &own, cmd->ctx) == NEEDS_NOTHING ? 1 : 0;
 }
 
 const struct command cmd_needs_root = {

@@ -2,11 +2,13 @@
 /* options.c - command lines against option tables. */
 #include "cmd/command.h"
 
+#include <stdint.h>
 #include <string.h>
 
 #include "base/mem.h"
 #include "base/parse.h"
 #include "base/str.h"
+#include "netport/store.h"
 
 #include "base/banned.h"
 
@@ -79,6 +81,8 @@ static int store(struct parser *p, const struct option *o, struct args *into, in
 		value = p->argv[p->at++];
 	}
 	into->opt[index] = value ? value : "";
+	if (into == p->args && p->command && p->command->many >> index & 1)
+		into->many[into->n_many++] = (char *)(uintptr_t)value;
 	return 0;
 }
 
@@ -132,7 +136,7 @@ static int parse_words(struct parser *p, struct err *err)
 			return 0;
 		}
 		if (word[0] != '-' || !word[1]) {
-			if (!p->command)
+			if (!p->command || p->command->verbs)
 				return 0; /* the verb */
 			p->args->v[p->args->n++] = word;
 			p->at++;
@@ -153,6 +157,10 @@ static int parse_words(struct parser *p, struct err *err)
 
 static int check_arity(const struct command *c, const struct args *a, struct err *err)
 {
+	if (c->verbs) {
+		err_set(err, ERR_USAGE, 0, "'labctl %s' needs a verb", c->name);
+		return err_hint(err, "see 'labctl help %s'", c->name);
+	}
 	if (a->n >= c->min_args && (c->max_args < 0 || a->n <= c->max_args))
 		return 0;
 	if (a->n < c->min_args)
@@ -168,8 +176,9 @@ int command_parse(int argc, char **argv, const struct command **ret_command,
 {
 	struct parser p = { .argv = argv, .argc = argc, .global = ret_global, .args = ret_args };
 
-	/* Room for every word; lives as long as the process, like argv. */
-	ret_args->v = xcalloc((size_t)argc + 1, sizeof(*ret_args->v));
+	/* Room for every word, twice; lives as long as the process, like argv. */
+	ret_args->v = xcalloc((size_t)argc * 2 + 2, sizeof(*ret_args->v));
+	ret_args->many = ret_args->v + argc + 1;
 	if (parse_words(&p, err) < 0)
 		return -1;
 	if (p.at >= argc) {
@@ -181,14 +190,24 @@ int command_parse(int argc, char **argv, const struct command **ret_command,
 	*ret_command = p.command; /* also on failure: its usage is shown */
 	if (parse_words(&p, err) < 0)
 		return -1;
+	if (p.command->verbs && p.at < argc) {
+		if (command_find_verb(p.command, argv[p.at++], &p.command, err) < 0)
+			return -1;
+		*ret_command = p.command;
+		if (parse_words(&p, err) < 0)
+			return -1;
+	}
 	return ret_global->opt[GLOBAL_HELP] ? 0 : check_arity(p.command, ret_args, err);
 }
 
-enum command_needs command_needs(const struct command *c, const struct args *args)
+enum command_needs command_needs(const struct command *c, const struct args *args,
+				 const struct lab_ctx *ctx)
 {
 	for (unsigned i = 0; i < OPTIONS_MAX; i++) {
 		if (args->opt[i] && c->waived_by >> i & 1)
 			return NEEDS_NOTHING;
 	}
-	return c->needs;
+	if (c->needs != NEEDS_BOOK)
+		return c->needs;
+	return store_default_is_writable(ctx->state_dir) ? NEEDS_NOTHING : NEEDS_ROOT;
 }

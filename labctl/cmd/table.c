@@ -11,10 +11,10 @@
 #include "base/banned.h"
 
 const struct command *const command_table[] = {
-	&cmd_stage_list, &cmd_stage_start, &cmd_stage_stop,  &cmd_status,	  &cmd_connect,
-	&cmd_exec,	 &cmd_run,	   &cmd_shell,	     &cmd_lab_list,	  &cmd_repair,
-	&cmd_gc,	 &cmd_doctor,	   &cmd_image_build, &cmd_stage_validate, &cmd_completion,
-	&cmd_version,	 &cmd_help,	   &cmd_complete,    &cmd_needs_root,
+	&cmd_stage_list, &cmd_stage_start, &cmd_stage_stop,  &cmd_status,   &cmd_connect,
+	&cmd_exec,	 &cmd_run,	   &cmd_shell,	     &cmd_lab_list, &cmd_repair,
+	&cmd_gc,	 &cmd_doctor,	   &cmd_image_build, &cmd_netport,  &cmd_stage_validate,
+	&cmd_completion, &cmd_version,	   &cmd_help,	     &cmd_complete, &cmd_needs_root,
 };
 const size_t command_count = ARRAY_SIZE(command_table);
 
@@ -29,22 +29,57 @@ const struct option global_options[] = {
 	{ 0 },
 };
 
-int command_find(const char *name, const struct command **ret, struct err *err)
+/* The nearest of these names to a word that is none. */
+static void suggest(const char *word, const struct command *const *table, size_t n, struct err *err)
 {
-	auto_strv visible = { 0 };
+	auto_strv names = { 0 };
 	const char *near;
 
+	for (size_t i = 0; i < n; i++) {
+		if (!table[i]->hidden)
+			strv_add(&names, command_word(table[i]));
+	}
+	near = nearest_name(word, names.v, names.n);
+	for (size_t i = 0; near && i < n; i++) {
+		if (strcmp(near, command_word(table[i])) == 0)
+			err_hint(err, "did you mean 'labctl %s'?", table[i]->name);
+	}
+}
+
+const char *command_word(const struct command *c)
+{
+	const char *space = strrchr(c->name, ' ');
+
+	return space ? space + 1 : c->name;
+}
+
+int command_find_verb(const struct command *group, const char *word, const struct command **ret,
+		      struct err *err)
+{
+	size_t n = 0;
+
+	for (; group->verbs[n]; n++) {
+		if (strcmp(command_word(group->verbs[n]), word) == 0) {
+			*ret = group->verbs[n];
+			return 0;
+		}
+	}
+	err_set(err, ERR_USAGE, 0, "'labctl %s' has no verb '%.64s'", group->name, word);
+	err_hint(err, "'labctl help %s' lists them", group->name);
+	suggest(word, group->verbs, n, err);
+	return -1;
+}
+
+int command_find(const char *name, const struct command **ret, struct err *err)
+{
 	for (size_t i = 0; i < command_count; i++) {
 		if (strcmp(command_table[i]->name, name) == 0) {
 			*ret = command_table[i];
 			return 0;
 		}
-		if (!command_table[i]->hidden)
-			strv_add(&visible, command_table[i]->name);
 	}
-	near = nearest_name(name, visible.v, visible.n);
 	err_set(err, ERR_USAGE, 0, "there is no verb '%.64s'", name);
-	if (near)
-		return err_hint(err, "did you mean 'labctl %s'?", near);
-	return err_hint(err, "'labctl help' lists the verbs");
+	err_hint(err, "'labctl help' lists the verbs");
+	suggest(name, command_table, command_count, err);
+	return -1;
 }

@@ -4,6 +4,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/mem.h"
 #include "base/str.h"
@@ -48,6 +49,19 @@ int store_open_default(const char *state_dir, enum store_mode mode, struct store
 	auto_free char *path = xasprintf("%s/netport.db", state_dir);
 
 	return store_open(str_empty(url) ? path : url, mode, ret, err);
+}
+
+bool store_default_is_writable(const char *state_dir)
+{
+	auto_free char *path = xasprintf("%s/netport.db", state_dir);
+	char *slash;
+
+	if (!str_empty(getenv("LABCTL_STORE")))
+		return true; /* what its server allows is its own affair */
+	/* What is not there is made in the nearest directory that is. */
+	while (access(path, F_OK) < 0 && (slash = strrchr(path, '/')) && slash != path)
+		*slash = '\0';
+	return access(path, W_OK) == 0;
 }
 
 void store_close(struct store *s)

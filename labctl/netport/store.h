@@ -105,6 +105,8 @@ int store_open(const char *url, enum store_mode mode, struct store **ret,
 /* The book of this host: $LABCTL_STORE, else netport.db in state_dir. */
 int store_open_default(const char *state_dir, enum store_mode mode, struct store **ret,
 		       struct err *err) MUST_CHECK;
+/* May this process write it, or make it? False: opening for writing would fail. */
+bool store_default_is_writable(const char *state_dir);
 void store_close(struct store *s);
 DEFINE_AUTO(store, struct store *, store_close, NULL)
 #define auto_store auto_cleanup(store) struct store *
