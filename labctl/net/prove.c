@@ -3,7 +3,6 @@
 #include "net/prove.h"
 
 #include <arpa/inet.h>
-#include <net/ethernet.h>
 #include <net/if.h>
 #include <poll.h>
 #include <string.h>
@@ -12,6 +11,7 @@
 #include <sys/socket.h>
 #include <time.h>
 
+#include <linux/if_ether.h>
 #include <linux/if_packet.h>
 
 #include "base/cleanup.h"
@@ -30,7 +30,7 @@ struct tap {
 };
 
 struct proof {
-	struct ether_header eth;
+	struct ethhdr eth;
 	unsigned char cookie[COOKIE_LEN];
 } __attribute__((packed));
 
@@ -48,7 +48,8 @@ static int open_tap(void *arg, struct err *err)
 		return err_set(err, ERR_NOT_FOUND, errno, "there is no interface '%s'",
 			       t->end->ifname);
 	sll.sll_ifindex = ifr.ifr_ifindex;
-	sll.sll_protocol = htons(ETHERTYPE_EXPERIMENTAL);
+	/* A socket for one protocol would come behind an ingress guard and see nothing. */
+	sll.sll_protocol = htons(ETH_P_ALL);
 	if (ioctl(fd, SIOCGIFHWADDR, &ifr) < 0 ||
 	    bind(fd, (const struct sockaddr *)&sll, sizeof(sll)) < 0)
 		return err_set(err, ERR_ENV, errno, "cannot listen on '%s'", t->end->ifname);
@@ -93,9 +94,9 @@ static int prove_way(const struct tap *from, const struct tap *to, int ms, struc
 {
 	struct proof p;
 
-	memcpy(p.eth.ether_dhost, to->mac, ETH_ALEN);
-	memcpy(p.eth.ether_shost, from->mac, ETH_ALEN);
-	p.eth.ether_type = htons(ETHERTYPE_EXPERIMENTAL);
+	memcpy(p.eth.h_dest, to->mac, ETH_ALEN);
+	memcpy(p.eth.h_source, from->mac, ETH_ALEN);
+	p.eth.h_proto = htons(ETHERTYPE_EXPERIMENTAL);
 	if (getrandom(p.cookie, sizeof(p.cookie), 0) != (ssize_t)sizeof(p.cookie))
 		return err_set(err, ERR_ENV, errno, "no random bytes");
 	if (send(from->fd, &p, sizeof(p), 0) < 0)
