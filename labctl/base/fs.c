@@ -121,7 +121,8 @@ int fs_mkdirs(const char *path, mode_t mode, struct err *err)
 		if (c != '/' && c != '\0')
 			continue;
 		*s = '\0';
-		if (mkdir(p, mode) < 0 && errno != EEXIST)
+		/* chmod: a umask of 077 would hide from the student what is there for him. */
+		if (mkdir(p, mode) == 0 ? chmod(p, mode) < 0 : errno != EEXIST)
 			return err_set(err, ERR_ENV, errno, "cannot make the directory '%s'", p);
 		*s = c;
 		if (!c)
