@@ -107,6 +107,23 @@ static void set_environment(const struct lab *l, const struct caller *c)
 	}
 }
 
+/* execvp() says EACCES for a program that is nowhere when it may not look into a directory of
+ * PATH, as sudo leaves root's there. */
+static bool is_in_path(const char *name)
+{
+	const char *path = getenv("PATH");
+	auto_free char *dirs = xstrdup(path ? path : "");
+	char *save = NULL;
+
+	for (char *d = strtok_r(dirs, ":", &save); d; d = strtok_r(NULL, ":", &save)) {
+		auto_free char *file = xasprintf("%s/%s", d, name);
+
+		if (access(file, F_OK) == 0)
+			return true;
+	}
+	return false;
+}
+
 int session_exec(struct lab_ctx *ctx, const struct lab *l, char **argv, int *ret_code,
 		 struct err *err)
 {
@@ -124,6 +141,8 @@ int session_exec(struct lab_ctx *ctx, const struct lab *l, char **argv, int *ret
 	}
 	signal(SIGPIPE, SIG_DFL);
 	execvp(argv[0], argv);
+	if (errno == EACCES && !strchr(argv[0], '/') && !is_in_path(argv[0]))
+		errno = ENOENT;
 	*ret_code = errno == ENOENT ? 127 : 126;
 	err_set(err, errno == ENOENT ? ERR_NOT_FOUND : ERR_ENV, errno, "cannot run '%s'", argv[0]);
 	if (*ret_code == 127 && strchr(argv[0], ' '))
