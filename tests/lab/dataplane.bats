@@ -108,8 +108,7 @@ assert_silence() {
 
 @test "the host's own way to the router's address is what it was" {
 	[ "$(ip route get 198.19.1.1 | head -n 1)" = "$(head -n 1 <<<"$route_before")" ]
-	! ip route show table local | grep 198.19
-	! ip route show | grep 198.19
+	[ -z "$(ip route show table all | grep 198.19)" ]
 	# but it is shown, and programs find it
 	[ "$(ip -br -4 addr show dev tp1 | awk '{ print $3 }')" = 198.19.1.1/24 ]
 }
@@ -126,8 +125,8 @@ assert_silence() {
 	pid=$(container labctl-t-data-client1 .State.Pid)
 	for where in "ethtool -k tp1" "nsenter -t $pid -n ethtool -k eth0"; do
 		$where >"$BATS_TEST_TMPDIR/features"
-		! grep -E '(checksum|segmentation|scatter-gather|receive-offload|gro|gso|vlan-offload).*: on' "$BATS_TEST_TMPDIR/features" |
-			grep -v -e fixed -e rx-checksumming -e rx-vlan -e tx-vlan -e stag
+		[ -z "$(grep -E '(checksum|segmentation|scatter-gather|receive-offload|gro|gso).*: on' "$BATS_TEST_TMPDIR/features" |
+			grep -v -e fixed -e rx-checksumming)" ]
 		grep -q 'tx-checksumming: off' "$BATS_TEST_TMPDIR/features"
 		grep -q 'generic-receive-offload: off' "$BATS_TEST_TMPDIR/features"
 	done
@@ -207,5 +206,5 @@ assert_silence() {
 
 @test "nothing is left behind" {
 	assert_nothing_left
-	! ip -o link | grep -w 'tp[12]'
+	[ -z "$(ip -o link | grep -w 'tp[12]')" ]
 }

@@ -85,12 +85,12 @@ pings() { on "$1" ping -q -c 1 -W 2 "$2" >/dev/null; }
 
 @test "two ends are wired directly, with the network's MTU, and a network without router is not in the seat" {
 	pings mid 198.18.12.14
-	on four ping -q -c 1 -W 2 -M do -s 8972 198.18.12.12 >/dev/null
+	on four ping -q -c 1 -W 2 -M 'do' -s 8972 198.18.12.12 >/dev/null
 	[ "$(on mid cat /sys/class/net/wire0/mtu /sys/class/net/lan0/mtu | tr '\n' ' ')" = '9000 1400 ' ]
 	[ "$(</sys/class/net/tq1/mtu)" = 1400 ]
-	try on one ping -q -c 1 -W 1 -M do -s 1400 198.18.10.12
+	try on one ping -q -c 1 -W 1 -M 'do' -s 1400 198.18.10.12
 	[ "$status" -ne 0 ]
-	! ip -o link | grep -w -e far -e wire
+	[ -z "$(ip -o link | grep -w -e far -e wire)" ]
 	# one bridge for each network of more ends, in a namespace of the lab's own
 	[ "$(ip -n labctl-t-topo-fabric -br link show type bridge | awk '{ print $1 }' | tr '\n' ' ')" = 'br1 br2 br4 ' ] ||
 		ip -n labctl-t-topo-fabric -br link show type bridge >&2
@@ -154,7 +154,6 @@ pings() { on "$1" ping -q -c 1 -W 2 "$2" >/dev/null; }
 
 @test "an impaired wire: the rate holds" {
 	L stage-start slow
-	pid=$(container labctl-t-topo-one .State.Pid)
 	on two sh -c 'nc -l -N 5000 </dev/null >/dev/null' 3>&- &
 	receiver=$!
 	wait_for 5 on two grep -q ':1388 ' /proc/net/tcp
@@ -176,7 +175,7 @@ pings() { on "$1" ping -q -c 1 -W 2 "$2" >/dev/null; }
 	fi
 	expect 3 "network 'tq1'" 'no netem' sch_netem
 	assert_gone t-topo
-	! ip -o link | grep -w tq1
+	[ -z "$(ip -o link | grep -w tq1)" ]
 }
 
 @test "the kernel's own address: the host answers, and there is no guard" {
@@ -186,7 +185,7 @@ pings() { on "$1" ping -q -c 1 -W 2 "$2" >/dev/null; }
 	[ "$(jq -r '.networks[0].guard' <<<"$output")" = none ]
 	[ "$(jq -c .drift <<<"$output")" = '[]' ]
 	L stage-stop
-	! ip route | grep 198.18.10
+	[ -z "$(ip route | grep 198.18.10)" ]
 }
 
 @test "the kernel's own address that would hide a route of the host: exit code 5, nothing left" {
@@ -201,6 +200,7 @@ pings() { on "$1" ping -q -c 1 -W 2 "$2" >/dev/null; }
 
 @test "a start command that fails: which, its exit code, what it said; exit code 4, nothing left" {
 	try L stage-start failing
+	# shellcheck disable=SC2154 # bats sets it
 	[ "$stderr" = "labctl: client 'one': start command 'echo first line >&2; echo second line; exit 9' ended with exit code 9
         it printed: first line | second line" ]
 	expect 4 ''
@@ -210,7 +210,6 @@ pings() { on "$1" ping -q -c 1 -W 2 "$2" >/dev/null; }
 # --- private seats ---
 
 @test "--isolated: two labs of one stage at a time, each with its own interfaces, none in the host's namespace" {
-	links=$(ip -br link | awk '{ print $1 }' | sort)
 	try lab t-iso1 stage-start --isolated two
 	expect 0
 	expect_out "(isolated: 'labctl shell' enters)"
@@ -273,5 +272,5 @@ pings() { on "$1" ping -q -c 1 -W 2 "$2" >/dev/null; }
 
 @test "nothing is left behind" {
 	assert_nothing_left
-	! ip -o link | grep -w 'tq[0-9]'
+	[ -z "$(ip -o link | grep -w 'tq[0-9]')" ]
 }

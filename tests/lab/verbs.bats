@@ -238,7 +238,7 @@ offers() {
 	"$LABCTL_BIN" completion fish >"$BATS_TEST_TMPDIR/labctl.fish"
 	try fish -n "$BATS_TEST_TMPDIR/labctl.fish"
 	expect 0
-	export HOME=$BATS_TEST_TMPDIR PATH=$(dirname "$LABCTL_BIN"):$PATH
+	export HOME=$BATS_TEST_TMPDIR PATH="${LABCTL_BIN%/*}:$PATH"
 	asked() { try fish --no-config -c "source $BATS_TEST_TMPDIR/labctl.fish; complete -C '$1'"; }
 	asked 'labctl '
 	for verb in $verbs; do

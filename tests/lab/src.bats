@@ -1,0 +1,263 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: MIT
+# Whose things are: the student's src in the clients, and the student's program by labctl run.
+bats_require_minimum_version 1.5.0
+load ../lib/helpers
+
+setup_file() {
+	world_make
+	use_lab t-src t-other
+	stage_two two ts 198.18
+	stage_two three tr 198.18
+	chown 12345:12346 "$WORLD/src" 2>/dev/null || true
+	has root && has engine && has image || return 0
+	as_student lab t-src stage-start two >&2 </dev/null
+}
+
+teardown_file() { world_end; }
+
+setup() { need root engine image; }
+
+# As sudo would start it for a user that no password file knows.
+as_student() { SUDO_UID=12345 SUDO_GID=12346 SUDO_USER=someone SUDO_COMMAND=x "$@"; }
+
+L() { as_student lab t-src "$@" </dev/null; }
+on() { local client=$1; shift; L exec "$client" -- "$@"; }
+owner() { stat -c %u:%g "$1"; }
+
+@test "what root makes in a client belongs to the student on the host, and the other way round" {
+	on client1 sh -c 'id -u; echo made in a client >/~/src/made; mkdir /~/src/dir; ln -s made /~/src/link'
+	[ "$(<"$WORLD/src/made")" = 'made in a client' ]
+	for file in made dir link; do
+		[ "$(owner "$WORLD/src/$file")" = 12345:12346 ]
+	done
+	setpriv --reuid 12345 --regid 12346 --clear-groups sh -c "echo made outside >'$WORLD/src/outside'"
+	[ "$(on client2 cat src/outside)" = 'made outside' ]
+	[ "$(on client2 stat -c %u:%g src/outside)" = 0:0 ]
+	on client2 sh -c 'echo changed in a client >>src/outside; rm src/made'
+	[ "$(tail -n 1 "$WORLD/src/outside")" = 'changed in a client' ]
+	[ ! -e "$WORLD/src/made" ]
+	[ "$(owner "$WORLD/src/outside")" = 12345:12346 ]
+}
+
+@test "src is at ~/src, HOME and working directory are /~" {
+	[ "$(on client1 sh -c 'pwd; echo $HOME; cd ~/src && pwd')" = $'/~\n/~\n/~/src' ]
+	[ "$(L --json status | jq -r '"\(.src.directory) \(.src.mode)"')" = "$WORLD/src idmapped" ]
+}
+
+@test "a setuid file made in a client is harmless, devices do not work there" {
+	on client1 sh -c 'cp /usr/bin/id /~/src/suid; chmod 6755 /~/src/suid'
+	[ "$(owner "$WORLD/src/suid")" = 12345:12346 ]
+	options=$(awk -v dir="$LABCTL_RUN/t-src/src" '$5 == dir { print $6 }' /proc/self/mountinfo)
+	[[ ,$options, == *,nosuid,* ]]
+	[[ ,$options, == *,nodev,* ]]
+	# in the client: a setuid program of the mount does not change who runs it
+	[ "$(on client1 setpriv --reuid 65534 --regid 65534 --clear-groups /~/src/suid -u)" = 65534 ]
+	# a device file of the real root's, seen through the mount
+	mknod "$WORLD/src/zero" c 1 5
+	chmod 666 "$WORLD/src/zero"
+	! on client1 head -c 1 /~/src/zero || false
+	rm "$WORLD/src/zero"
+}
+
+@test "root's own files in src cannot be changed from a client" {
+	echo secret >"$WORLD/src/roots"
+	chmod 600 "$WORLD/src/roots"
+	! on client1 sh -c 'echo mine >/~/src/roots' || false
+	! on client1 cat /~/src/roots || false
+	[ "$(<"$WORLD/src/roots")" = secret ]
+	rm "$WORLD/src/roots"
+}
+
+@test "labctl run: the student's ids, two capabilities and no other, in every set" {
+	try L run -- cat /proc/self/status
+	expect 0
+	[ "$(awk '$1 == "Uid:" { print $2, $3, $4, $5 }' <<<"$output")" = '12345 12345 12345 12345' ]
+	[ "$(awk '$1 == "Gid:" { print $2, $3, $4, $5 }' <<<"$output")" = '12346 12346 12346 12346' ]
+	[ "$(awk '$1 == "Groups:" { $1 = ""; print }' <<<"$output" | tr -d ' ')" = 12346 ]
+	# NET_ADMIN is bit 12, NET_RAW bit 13
+	for set in CapInh CapPrm CapEff CapBnd CapAmb; do
+		[ "$(awk -v set="$set:" '$1 == set { print $2 }' <<<"$output")" = 0000000000003000 ]
+	done
+	[ "$(awk '$1 == "SigIgn:" { print $2 }' <<<"$output")" = 0000000000000000 ]
+	[ "$(awk '$1 == "SigBlk:" { print $2 }' <<<"$output")" = 0000000000000000 ]
+}
+
+@test "labctl run for the real root: two capabilities as well" {
+	try lab t-src run -- cat /proc/self/status
+	expect 0
+	[ "$(awk '$1 == "Uid:" { print $2 }' <<<"$output")" = 0 ]
+	for set in CapPrm CapEff CapBnd; do
+		[ "$(awk -v set="$set:" '$1 == set { print $2 }' <<<"$output")" = 0000000000003000 ]
+	done
+}
+
+@test "labctl run: raw sockets work, another's file does not" {
+	try L run -- /usr/bin/python3 -c '
+import socket
+s = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(3))
+s.bind(("ts1", 0))
+print("bound")
+open("/etc/shadow")'
+	[ "$status" -eq 1 ]
+	[ "$output" = bound ]
+	expect 1 'Permission denied'
+}
+
+@test "labctl run: LAB_FILE is set and readable, also with a strict umask; sudo's traces are gone" {
+	try L run -- sh -c 'cat "$LAB_FILE"; env >&2'
+	[ "$status" -eq 0 ]
+	[ "$(jq -r .stage <<<"$output")" = two ]
+	[[ $stderr != *SUDO_* ]]
+	[[ $stderr == *HOME=/$'\n'* ]]
+	(umask 077; as_student "$LABCTL_BIN" --lab t-other stage-start three >/dev/null </dev/null)
+	try as_student lab t-other run -- sh -c 'umask; cat "$LAB_FILE"'
+	as_student lab t-other stage-stop </dev/null
+	expect 0
+	[ "$(tail -n +2 <<<"$output" | jq -r .lab)" = t-other ]
+	(umask 027; as_student "$LABCTL_BIN" --lab t-src run -- sh -c umask </dev/null) | grep -qx 0027
+}
+
+@test "labctl run: the exit code, 126, 127, death by signal; arguments arrive as they are" {
+	try L run -- sh -c 'exit 42'
+	expect 42
+	run -127 --separate-stderr L run -- /no/such/program
+	expect 127 "cannot run '/no/such/program'"
+	run -127 --separate-stderr L run -- 'echo hello'
+	expect 127 'without quotes'
+	try L run -- /etc/passwd
+	expect 126 "cannot run '/etc/passwd'" 'Permission denied'
+	try L run -- sh -c 'kill -KILL $$'
+	expect 137
+	try L run -- printf '%s|' 'a b' '' '--json' '*'
+	expect 0
+	[ "$output" = 'a b||--json|*|' ]
+	try L run printf '%s|' -x
+	[ "$output" = '-x|' ]
+	run --separate-stderr bash -c "echo input | SUDO_UID=12345 '$LABCTL_BIN' --lab t-src run -- cat"
+	[ "$output" = input ]
+}
+
+@test "labctl run: SIGINT and SIGTERM reach the program, and its answer is the exit code" {
+	# bash's jobs in the background ignore SIGINT: python starts it as a terminal would
+	cat >"$BATS_TEST_TMPDIR/signals" <<-'PY'
+		import os, signal, subprocess, sys
+		program = 'trap "echo caught INT; exit 33" INT; trap "echo caught TERM; exit 34" TERM; echo ready; while :; do sleep 0.05; done'
+		p = subprocess.Popen([sys.argv[1], "--lab", "t-src", "run", "--", "sh", "-c", program],
+		                     stdout=subprocess.PIPE, text=True)
+		print(p.stdout.readline(), end="")
+		p.send_signal(getattr(signal, "SIG" + sys.argv[2]))
+		print(p.stdout.read(), end="")
+		print("code", p.wait(10))
+		p = subprocess.Popen([sys.argv[1], "--lab", "t-src", "run", "--", "sh", "-c", "echo ready; exec sleep 50"],
+		                     stdout=subprocess.PIPE, text=True)
+		p.stdout.readline()
+		p.send_signal(getattr(signal, "SIG" + sys.argv[2]))
+		print("died of", -p.wait(10))
+	PY
+	for sig in INT TERM; do
+		try /usr/bin/python3 "$BATS_TEST_TMPDIR/signals" "$LABCTL_BIN" "$sig"
+		[ "$sig" = INT ] && want=$'ready\ncaught INT\ncode 33\ndied of 2' || want=$'ready\ncaught TERM\ncode 34\ndied of 15'
+		[ "$output" = "$want" ] || { explain; false; }
+	done
+}
+
+@test "a user that the computer knows: name, home, groups; status names the owner" {
+	id nobody >/dev/null || skip 'there is no user nobody'
+	uid=$(id -u nobody) gid=$(id -g nobody)
+	mkdir "$WORLD/nobodys"
+	chown "$uid:$gid" "$WORLD/nobodys"
+	as_nobody() { SUDO_UID=$uid SUDO_GID=$gid SUDO_USER=nobody "$@"; }
+	as_nobody lab t-other stage-start three --src "$WORLD/nobodys" >/dev/null </dev/null
+	as_nobody lab t-other exec client1 -- touch src/file </dev/null
+	try as_nobody lab t-other run -- sh -c 'id -un; echo "$USER $LOGNAME $HOME"'
+	state=$(lab t-other --json status </dev/null)
+	lab t-other stage-stop </dev/null
+	expect 0
+	[ "$output" = $'nobody\nnobody nobody '"$(getent passwd nobody | cut -d: -f6)" ]
+	[ "$(owner "$WORLD/nobodys/file")" = "$uid:$gid" ]
+	[ "$(jq -r '"\(.owner) \(.src.directory)"' <<<"$state")" = "nobody $WORLD/nobodys" ]
+}
+
+@test "root's own src: a plain mount, still nosuid and nodev" {
+	mkdir "$WORLD/roots"
+	lab t-other stage-start three --src "$WORLD/roots" >/dev/null </dev/null
+	lab t-other exec client1 -- touch src/file </dev/null
+	options=$(awk -v dir="$LABCTL_RUN/t-other/src" '$5 == dir { print $6 }' /proc/self/mountinfo)
+	lab t-other stage-stop </dev/null
+	[ "$(owner "$WORLD/roots/file")" = 0:0 ]
+	[[ ,$options, == *,nosuid,* && ,$options, == *,nodev,* ]]
+}
+
+@test "src that is not there, or a file: says which and what to do; exit code 6, nothing made" {
+	try lab t-other stage-start three --src "$WORLD/nowhere"
+	expect 6 "no directory '$WORLD/nowhere'" "mkdir '$WORLD/nowhere'" '--src DIR'
+	: >"$WORLD/a-file"
+	try lab t-other stage-start three --src "$WORLD/a-file"
+	expect 6 "no directory '$WORLD/a-file'"
+	assert_gone t-other
+}
+
+@test "SUDO_UID that is no number: exit code 2" {
+	SUDO_UID=12x try lab t-src status
+	[ "$status" -ne 0 ]
+	[[ $stderr == *'SUDO_UID'* ]]
+}
+
+@test "the mount gone: status tells; stopping works; the student's files stay" {
+	umount "$LABCTL_RUN/t-src/src"
+	try L status
+	expect 0
+	expect_out "the mount of '$WORLD/src' is gone"
+	try L stage-stop
+	expect 0
+	[ -e "$WORLD/src/outside" ]
+}
+
+# --- .stage ---
+
+# A copy of the built tree: the default lab writes .stage in its root.
+tree_make() {
+	tree=$WORLD/tree
+	mkdir -p "$tree/build/release" "$tree/src"
+	cp "$LABCTL_BIN" "$tree/build/release/labctl"
+	cp -r "$WORLD/stages" "$tree/stages"
+	chown 12345:12346 "$tree/src"
+	# the default lab is called after the user
+	use_lab uid12345
+	unset LABCTL_STAGES LABCTL_SRC
+}
+
+@test ".stage is there while the default lab runs, and belongs to the user; other labs write none" {
+	tree_make
+	cd /
+	as_student "$tree/build/release/labctl" stage-start three </dev/null
+	[ "$(<"$tree/.stage")" = three ]
+	[ "$(owner "$tree/.stage")" = 12345:12346 ]
+	[ "$(stat -c %a "$tree/.stage")" = 644 ]
+	as_student "$tree/build/release/labctl" exec client1 -- touch src/here </dev/null
+	[ "$(owner "$tree/src/here")" = 12345:12346 ]
+	as_student "$tree/build/release/labctl" stage-stop </dev/null
+	[ ! -e "$tree/.stage" ]
+	as_student "$tree/build/release/labctl" --lab t-other stage-start three </dev/null
+	[ ! -e "$tree/.stage" ]
+	as_student "$tree/build/release/labctl" --lab t-other stage-stop </dev/null
+}
+
+@test ".stage that is a link of the student's: what it points to is not touched" {
+	tree=$WORLD/tree
+	unset LABCTL_STAGES LABCTL_SRC
+	echo precious >"$WORLD/precious"
+	ln -s "$WORLD/precious" "$tree/.stage"
+	as_student "$tree/build/release/labctl" stage-start three </dev/null
+	first=$(<"$tree/.stage")
+	as_student "$tree/build/release/labctl" stage-stop </dev/null
+	[ "$first" = three ]
+	[ "$(<"$WORLD/precious")" = precious ]
+	[ "$(owner "$WORLD/precious")" = 0:0 ]
+}
+
+@test "nothing is left behind" {
+	assert_nothing_left
+	[ -z "$(ip -o link | grep -w 't[sr][12]')" ]
+}
