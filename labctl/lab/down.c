@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "docker/container.h"
+#include "lab/forward.h"
 #include "lab/publish.h"
 #include "lab/srcmount.h"
 #include "net/guard.h"
@@ -126,6 +127,8 @@ int lab_down(struct lab_ctx *ctx, struct lab *l, struct err *err)
 	interrupt_hold(true);
 	if (lab_save(l, LAB_STOPPING, &e) < 0)
 		keep_first(&first, &e, "writing the record");
+	if (forward_stop(l, &e) < 0)
+		keep_first(&first, &e, "ending the forwarder");
 	if (remove_containers(ctx, l, &e) < 0)
 		keep_first(&first, &e, "removing the containers");
 	if (remove_kernel_side(l, &e) < 0)

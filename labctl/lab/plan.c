@@ -90,6 +90,8 @@ void plan_make(const struct lab *l, struct plan *ret)
 		if (s->clients[i].start.n)
 			add_client_step(&p, STEP_COMMANDS, i);
 	}
+	if (l->n_ports)
+		add(&p, STEP_PORTS);
 	add(&p, STEP_VERIFY);
 	add(&p, STEP_PUBLISH);
 	*ret = p;
@@ -231,6 +233,22 @@ static void describe_commands(const struct lab *l, const struct step *s, struct 
 		str_addf(ret, "%s %s", i ? ";" : "", c->start.v[i]);
 }
 
+static void describe_ports(const struct lab *l, const struct step *s, struct str *ret)
+{
+	(void)s;
+	for (size_t i = 0; i < l->n_ports; i++) {
+		const struct stage_client *c = &l->stage->clients[l->ports[i].client];
+		const struct stage_port *p = &c->ports[l->ports[i].port];
+
+		str_addf(ret, "%s%s %s %u/%s at 127.0.0.1:", i ? ", " : "", c->name, p->name,
+			 p->port, p->udp ? "udp" : "tcp");
+		if (l->ports[i].host_port)
+			str_addf(ret, "%u", l->ports[i].host_port);
+		else
+			str_add(ret, "(a free port)");
+	}
+}
+
 static void describe_verify(const struct lab *l, const struct step *s, struct str *ret)
 {
 	(void)l;
@@ -258,6 +276,7 @@ static const struct {
 	[STEP_CLIENT] = { "client", describe_client },
 	[STEP_LINK] = { "link", describe_link },
 	[STEP_ROUTES] = { "routes", describe_routes },
+	[STEP_PORTS] = { "ports", describe_ports },
 	[STEP_COMMANDS] = { "commands", describe_commands },
 	[STEP_VERIFY] = { "verify", describe_verify },
 	[STEP_PUBLISH] = { "publish", describe_publish },

@@ -25,6 +25,7 @@ enum step_kind {
 	STEP_CLIENT,	/* its namespace's settings */
 	STEP_LINK,	/* a veth pair, both ends configured */
 	STEP_ROUTES,	/* of one client, once all its links are there */
+	STEP_PORTS,	/* the process that forwards the clients' ports */
 	STEP_COMMANDS,	/* the stage's start commands of one client */
 	STEP_VERIFY,	/* read everything back */
 	STEP_PUBLISH,	/* .stage, record "running" */

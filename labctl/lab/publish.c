@@ -62,6 +62,28 @@ static json_t *describe_interface(const struct lab *l, const struct stage_interf
 	return i;
 }
 
+/* {"web": {"port": 80, "protocol": "tcp", "host": "127.0.0.1", "host_port": 20000}} */
+static json_t *describe_ports(const struct lab *l, const struct stage_client *c)
+{
+	json_t *all = json_object();
+
+	for (size_t i = 0; i < l->n_ports; i++) {
+		const struct stage_port *p = &c->ports[l->ports[i].port];
+
+		if (&l->stage->clients[l->ports[i].client] != c)
+			continue;
+		json_object_set_new(all, p->name,
+				    json_pack("{s:i, s:s, s:s, s:i}", "port", (int)p->port,
+					      "protocol", p->udp ? "udp" : "tcp", "host",
+					      "127.0.0.1", "host_port",
+					      (int)l->ports[i].host_port));
+	}
+	if (json_object_size(all))
+		return all;
+	json_decref(all);
+	return NULL;
+}
+
 static json_t *describe_client(const struct lab *l, const struct stage_client *c)
 {
 	auto_free char *container = lab_container_name(l, c->name);
@@ -76,9 +98,10 @@ static json_t *describe_client(const struct lab *l, const struct stage_client *c
 						net_json(&c->routes[i].to, true), "via",
 						addr_json(&c->routes[i].via), "dev",
 						c->routes[i].dev[0] ? c->routes[i].dev : NULL));
-	return json_pack("{s:s, s:o, s:o*, s:o*, s:o}", "container", container, "interfaces", ifs,
-			 "gateway", addr_json(&c->gateway), "ipv6_gateway",
-			 addr_json(&c->ipv6_gateway), "routes", routes);
+	return json_pack("{s:s, s:o, s:o*, s:o*, s:o, s:o*}", "container", container, "interfaces",
+			 ifs, "gateway", addr_json(&c->gateway), "ipv6_gateway",
+			 addr_json(&c->ipv6_gateway), "routes", routes, "ports",
+			 describe_ports(l, c));
 }
 
 /* The table of the student's router, beside its interfaces' own subnets. */

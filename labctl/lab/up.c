@@ -13,6 +13,7 @@
 #include "lab/bring.h"
 #include "lab/claim.h"
 #include "lab/down.h"
+#include "lab/forward.h"
 #include "lab/publish.h"
 #include "lab/srcmount.h"
 
@@ -75,6 +76,7 @@ static bool step_ready(const struct bring *up, const struct step *s)
 	case STEP_DIR:
 	case STEP_SRC:
 	case STEP_CONTAINER:
+	case STEP_PORTS:
 	case STEP_COMMANDS:
 	case STEP_VERIFY:
 	case STEP_PUBLISH:
@@ -155,6 +157,8 @@ static int take_step(struct bring *up, struct step *s, struct err *err)
 		return take_link(up, s, err);
 	case STEP_ROUTES:
 		return take_routes(up, s, err);
+	case STEP_PORTS:
+		return forward_start(up->ctx, up->lab, err);
 	case STEP_COMMANDS:
 		return take_commands(up, s, err);
 	case STEP_VERIFY:
@@ -326,8 +330,8 @@ static void up_run(struct bring *up)
 	if (up->failed)
 		return;
 	bring_advance(up);
-	if (up->failed || take_kind(up, STEP_COMMANDS) < 0 || take_kind(up, STEP_VERIFY) < 0 ||
-	    (up->repair && prove_links(up) < 0))
+	if (up->failed || take_kind(up, STEP_COMMANDS) < 0 || take_kind(up, STEP_PORTS) < 0 ||
+	    take_kind(up, STEP_VERIFY) < 0 || (up->repair && prove_links(up) < 0))
 		return;
 	if (interrupt_pending())
 		err_set(&err, ERR_INTERRUPTED, 0, "interrupted");
