@@ -64,6 +64,19 @@ static void print_clients(json_t *doc)
 	}
 }
 
+static void print_ports(json_t *doc)
+{
+	json_t *p;
+	size_t i;
+
+	if (json_array_size(json_object_get(doc, "ports")))
+		printf("\n%-12s %-10s %-10s %s\n", "PORT OF", "NAME", "PORT", "REACHED AT");
+	json_array_foreach (json_object_get(doc, "ports"), i, p)
+		printf("%-12s %-10s %5d/%-4s 127.0.0.1:%d\n", text(p, "client"), text(p, "name"),
+		       (int)json_integer_value(json_object_get(p, "port")), text(p, "protocol"),
+		       (int)json_integer_value(json_object_get(p, "host_port")));
+}
+
 static int run(struct cmd *cmd, const struct args *args, struct err *err)
 {
 	json_auto_t *doc = NULL;
@@ -82,6 +95,7 @@ static int run(struct cmd *cmd, const struct args *args, struct err *err)
 	if (json_array_size(json_object_get(doc, "networks"))) {
 		print_networks(doc);
 		print_clients(doc);
+		print_ports(doc);
 	}
 	if (strcmp(text(doc, "engine"), "ok") != 0)
 		printf("\nengine   %s\n", text(doc, "engine"));

@@ -207,6 +207,99 @@ int claim_take(struct lab_ctx *ctx, struct lab *l, struct err *err)
 	return store_commit(store, err);
 }
 
+typedef int each_lease_fn(void *arg, const char *resource, const char *value, struct err *err);
+
+/* What the record says that the lab holds, one by one. */
+static int each_lease(const struct lab *l, each_lease_fn *fn, void *arg, struct err *err)
+{
+	auto_free char *group = xasprintf("g%u", l->group & ~LAB_GROUP_MASK);
+	char text[IPNET_TEXT];
+
+	if (fn(arg, "LAB", l->name, err) < 0 || fn(arg, "GROUP", group, err) < 0 ||
+	    (l->fabric_ns[0] && fn(arg, "NETNS", l->fabric_ns, err) < 0) ||
+	    (l->isolated && fn(arg, "NETNS", l->seat_ns, err) < 0))
+		return -1;
+	for (size_t i = 0; i < l->n_ports; i++) {
+		snprintf(text, sizeof(text), "%u", l->ports[i].host_port);
+		if (fn(arg, "PORT", text, err) < 0)
+			return -1;
+	}
+	for (size_t i = 0; !l->isolated && i < l->stage->n_networks; i++) {
+		const struct stage_network *sn = &l->stage->networks[i];
+
+		if (l->networks[i].ifname[0] &&
+		    fn(arg, "INTERFACE", l->networks[i].ifname, err) < 0)
+			return -1;
+		if (sn->has_router && sn->address_mode == STAGE_ADDRESS_KERNEL &&
+		    fn(arg, "SUBNET", ipnet_format(&sn->subnet, text), err) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+struct missing {
+	const struct lease_list *held;
+	struct strv *ret;
+};
+
+static int note_missing(void *arg, const char *resource, const char *value, struct err *err)
+{
+	struct missing *m = arg;
+
+	(void)err;
+	for (size_t i = 0; i < m->held->n; i++) {
+		if (strcmp(m->held->v[i].resource, resource) == 0 &&
+		    strcmp(m->held->v[i].value, value) == 0)
+			return 0;
+	}
+	strv_addf(m->ret, "%s '%s'", resource_noun(resource), value);
+	return 0;
+}
+
+int claim_missing(const struct lab_ctx *ctx, const struct lab *l, struct strv *ret, struct err *err)
+{
+	auto_free char *owner = xasprintf(LEASE_LAB_OWNER "%s", l->name);
+	const struct lease_filter filter = { .owner = owner, .uid = LEASE_ANY_UID };
+	auto_lease_list held = { 0 };
+	auto_store store = NULL;
+	struct missing m = { &held, ret };
+
+	if (store_open_default(ctx->state_dir, STORE_READ, &store, err) < 0 ||
+	    lease_list(store, &filter, &held, err) < 0)
+		return -1;
+	return each_lease(l, note_missing, &m, err);
+}
+
+static int retake(void *arg, const char *resource, const char *value, struct err *err)
+{
+	return take(arg, resource, value, NULL, NULL, err);
+}
+
+int claim_restore(struct lab_ctx *ctx, struct lab *l, struct err *err)
+{
+	auto_free char *owner = xasprintf(LEASE_LAB_OWNER "%s", l->name);
+	auto_store store = NULL;
+	struct claim c = {
+		.ctx = ctx,
+		.lab = l,
+		.req = { .owner = owner,
+			 .uid = l->owner.uid,
+			 .note = l->stage->name,
+			 .again_ok = true },
+	};
+
+	if (store_open_default(ctx->state_dir, STORE_WRITE, &store, err) < 0)
+		return -1;
+	c.store = store;
+	if (store_begin(store, err) < 0)
+		return -1;
+	if (each_lease(l, retake, &c, err) < 0) {
+		store_rollback(store);
+		return -1;
+	}
+	return store_commit(store, err);
+}
+
 int claim_release(const struct lab_ctx *ctx, const char *lab, struct err *err)
 {
 	auto_free char *owner = xasprintf(LEASE_LAB_OWNER "%s", lab);
@@ -215,15 +308,4 @@ int claim_release(const struct lab_ctx *ctx, const char *lab, struct err *err)
 	if (store_open_default(ctx->state_dir, STORE_WRITE, &store, err) < 0)
 		return -1;
 	return lease_release_owner(store, owner, LEASE_ANY_UID, NULL, err);
-}
-
-int claim_list(const struct lab_ctx *ctx, const char *lab, struct lease_list *ret, struct err *err)
-{
-	auto_free char *owner = xasprintf(LEASE_LAB_OWNER "%s", lab);
-	const struct lease_filter filter = { .owner = owner, .uid = LEASE_ANY_UID };
-	auto_store store = NULL;
-
-	if (store_open_default(ctx->state_dir, STORE_READ, &store, err) < 0)
-		return -1;
-	return lease_list(store, &filter, ret, err);
 }

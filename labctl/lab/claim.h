@@ -12,7 +12,10 @@
 int claim_take(struct lab_ctx *ctx, struct lab *l, struct err *err) MUST_CHECK;
 /* None: success. */
 int claim_release(const struct lab_ctx *ctx, const char *lab, struct err *err) MUST_CHECK;
-int claim_list(const struct lab_ctx *ctx, const char *lab, struct lease_list *ret,
-	       struct err *err) MUST_CHECK;
+/* The leases that the lab's record says it has and the book does not: "interface 'net1'". */
+int claim_missing(const struct lab_ctx *ctx, const struct lab *l, struct strv *ret,
+		  struct err *err) MUST_CHECK;
+/* Takes those again, exactly as recorded. */
+int claim_restore(struct lab_ctx *ctx, struct lab *l, struct err *err) MUST_CHECK;
 
 #endif

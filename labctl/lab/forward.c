@@ -39,6 +39,9 @@ static bool start_time(pid_t pid, char ret[static 32])
 
 	if (fs_read(path, 4096, &text, NULL, NULL) < 0 || !(p = strrchr(text, ')')))
 		return false;
+	/* A zombie that nobody buried is dead all the same. */
+	if (str_starts(p, ") Z"))
+		return false;
 	/* starttime is field 22; field 3 follows the ')' */
 	for (int field = 2; field < 22 && p; field++)
 		p = strchr(p + 1, ' ');

@@ -9,6 +9,8 @@
 #include "base/fs.h"
 #include "base/mem.h"
 #include "docker/container.h"
+#include "lab/claim.h"
+#include "lab/forward.h"
 #include "lab/srcmount.h"
 #include "net/guard.h"
 #include "net/link.h"
@@ -286,6 +288,38 @@ static void add_src(struct report *r, json_t *doc)
 		drift(r, "the mount of '%s' is gone", r->lab->src_dir);
 }
 
+static void check_leases(struct report *r)
+{
+	auto_strv missing = { 0 };
+	struct err err = { 0 };
+
+	if (claim_missing(r->ctx, r->lab, &missing, &err) < 0) {
+		drift(r, "the lease book cannot be read: %s", err.msg);
+		return;
+	}
+	for (size_t i = 0; i < missing.n; i++)
+		drift(r, "the lease of %s is gone", missing.v[i]);
+}
+
+static void add_ports(struct report *r, json_t *doc)
+{
+	const struct lab *l = r->lab;
+	json_t *all = json_array();
+
+	for (size_t i = 0; i < l->n_ports; i++) {
+		const struct stage_client *c = &l->stage->clients[l->ports[i].client];
+		const struct stage_port *p = &c->ports[l->ports[i].port];
+
+		json_array_append_new(all, json_pack("{s:s, s:s, s:i, s:s, s:i}", "client", c->name,
+						     "name", p->name, "port", (int)p->port,
+						     "protocol", p->udp ? "udp" : "tcp",
+						     "host_port", (int)l->ports[i].host_port));
+	}
+	json_object_set_new(doc, "ports", all);
+	if (r->running && l->n_ports && !forward_is_alive(l))
+		drift(r, "the process that forwards the clients' ports is gone");
+}
+
 int lab_status(struct lab_ctx *ctx, json_t **ret, struct err *err)
 {
 	auto_lab l = NULL;
@@ -316,6 +350,8 @@ int lab_status(struct lab_ctx *ctx, json_t **ret, struct err *err)
 		json_object_set_new(doc, "networks", all);
 	}
 	add_src(&r, doc);
+	add_ports(&r, doc);
+	check_leases(&r);
 	*ret = steal_ptr(&doc);
 	return 0;
 }

@@ -408,8 +408,8 @@ int lab_repair(struct lab_ctx *ctx, struct lab *l, struct strv *ret_mended, stru
 	struct bring up = { .ctx = ctx, .lab = l, .repair = true };
 	auto_wiring w = NULL;
 
-	if (lab_ctx_engine(ctx, &up.engine, err) < 0 || wiring_new(l, &w, err) < 0 ||
-	    proc_boot_id(l->boot_id, err) < 0)
+	if (lab_ctx_engine(ctx, &up.engine, err) < 0 || claim_restore(ctx, l, err) < 0 ||
+	    wiring_new(l, &w, err) < 0 || proc_boot_id(l->boot_id, err) < 0)
 		return -1;
 	w->repair = true;
 	up.wiring = w;
