@@ -8,11 +8,13 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/fsuid.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
 #include "base/fs.h"
+#include "base/mem.h"
 #include "base/parse.h"
 #include "base/str.h"
 
@@ -51,6 +53,45 @@ int caller_become(const struct caller *c, struct err *err)
 	if (setresgid(c->gid, c->gid, c->gid) < 0 || setresuid(c->uid, c->uid, c->uid) < 0)
 		return err_set(err, ERR_ENV, errno, "cannot become user '%s'", c->name);
 	return 0;
+}
+
+int caller_files_begin(const struct caller *c, struct caller_files *ret, struct err *err)
+{
+	struct caller_files f = { 0 };
+
+	*ret = f;
+	if (geteuid() != 0 || c->uid == 0)
+		return 0;
+	f.n_groups = getgroups(0, NULL);
+	f.groups = xcalloc((size_t)f.n_groups + 1, sizeof(*f.groups));
+	f.n_groups = getgroups(f.n_groups, f.groups);
+	if (f.n_groups < 0 || (initgroups(c->name, c->gid) < 0 && setgroups(1, &c->gid) < 0)) {
+		err_set(err, ERR_ENV, errno, "cannot take the groups of user '%s'", c->name);
+		free(f.groups);
+		return -1;
+	}
+	/* These two report no failure; asking again tells. */
+	setfsgid(c->gid);
+	setfsuid(c->uid);
+	f.active = true;
+	*ret = f;
+	if (setfsuid((uid_t)-1) == (int)c->uid && setfsgid((gid_t)-1) == (int)c->gid)
+		return 0;
+	caller_files_end(ret);
+	return err_set(err, ERR_ENV, 0, "cannot open files as user '%s'", c->name);
+}
+
+void caller_files_end(struct caller_files *f)
+{
+	if (!f->active)
+		return;
+	setfsuid(geteuid());
+	setfsgid(getegid());
+	/* Staying in a stranger's groups would be a hole; nothing sane can follow. */
+	if (setgroups((size_t)f->n_groups, f->groups) < 0)
+		abort();
+	free(f->groups);
+	*f = (struct caller_files){ 0 };
 }
 
 static void child_signals(void)

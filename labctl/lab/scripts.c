@@ -58,12 +58,17 @@ static int copy_stage(const struct lab *l, struct err *err)
 	auto_free char *parent = lab_path(l, "stage");
 	auto_free char *copy = copy_dir(l);
 	const char *const argv[] = { "cp", "-a", "--", l->stage->dir, copy, NULL };
-	const struct proc_spec spec = { argv, NULL, NULL, NULL, PROC_OUT_STDERR };
+	const struct proc_spec spec = { argv, NULL, NULL, &l->owner, PROC_OUT_STDERR };
 	pid_t pid;
 	int code;
 
-	if (fs_mkdirs(parent, 0755, err) < 0 || proc_spawn(&spec, &pid, NULL, err) < 0 ||
-	    proc_wait(pid, &code, err) < 0)
+	/* Copied by the owner: root's eyes must not read what he may not. */
+	if (fs_mkdirs(parent, 0755, err) < 0)
+		return -1;
+	if (chown(parent, l->owner.uid, l->owner.gid) < 0)
+		return err_set(err, ERR_ENV, errno, "cannot give '%s' to user '%s'", parent,
+			       l->owner.name);
+	if (proc_spawn(&spec, &pid, NULL, err) < 0 || proc_wait(pid, &code, err) < 0)
 		return -1;
 	return code == 0 ? 0 : err_set(err, ERR_ENV, 0, "cannot copy '%s'", l->stage->dir);
 }

@@ -105,10 +105,15 @@ static int set_attr(int tree, const struct caller *owner, enum lab_src mode, str
 static int clone_with(const char *dir, const struct caller *owner, enum lab_src mode, int *ret_fd,
 		      struct err *err)
 {
-	auto_fd tree = sys_open_tree(dir, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
+	auto_caller_files as_owner = { 0 };
+	auto_fd tree = -1;
 
+	if (caller_files_begin(owner, &as_owner, err) < 0)
+		return -1;
+	tree = sys_open_tree(dir, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
 	if (tree < 0)
 		return err_set(err, ERR_ENV, errno, "cannot open '%s' as a mount", dir);
+	caller_files_end(&as_owner);
 	if (set_attr(tree, owner, mode, err) < 0)
 		return err_wrap(err, "mount of '%s'", dir);
 	*ret_fd = steal_fd(&tree);

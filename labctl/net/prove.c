@@ -92,7 +92,7 @@ static bool await(const struct tap *t, const struct proof *want, int ms)
 
 static int prove_way(const struct tap *from, const struct tap *to, int ms, struct err *err)
 {
-	struct proof p;
+	struct proof p = { 0 };
 
 	memcpy(p.eth.h_dest, to->mac, ETH_ALEN);
 	memcpy(p.eth.h_source, from->mac, ETH_ALEN);
