@@ -82,6 +82,7 @@ int arena_of_lab(struct lab_ctx *ctx, const struct lab *l, struct arena *ret, st
 	for (size_t i = 0; i < l->stage->n_networks; i++) {
 		memcpy(a.networks[i].ifname, l->networks[i].ifname, IFNAMSIZ);
 		a.networks[i].mac = l->networks[i].mac;
+		a.networks[i].guarded = l->networks[i].guarded;
 	}
 	a.guard = l->guard[0] ? l->guard : NULL;
 	*ret = a;

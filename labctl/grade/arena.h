@@ -15,6 +15,7 @@
 struct arena_network {
 	char ifname[IFNAMSIZ]; /* in the seat; empty: does not reach it */
 	struct macaddr mac;    /* the seat's side */
+	bool guarded;	       /* by the nftables hook */
 };
 
 struct arena {

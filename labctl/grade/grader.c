@@ -10,21 +10,23 @@
 #include "base/fs.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "grade/fair.h"
 #include "grade/pcap.h"
 #include "grade/trial.h"
 #include "net/netns.h"
 
 #include "base/banned.h"
 
-#define ANSWER_NS	(1000 * NS_PER_MS) /* on an idle computer */
-#define SILENCE_MIN_NS	(30 * NS_PER_MS)
-#define SILENCE_MAX_NS	(500 * NS_PER_MS)
-#define READY_NS	(5 * NS_PER_S)
-#define READY_ALL_NS	(500 * NS_PER_MS) /* for the other networks, once one answered */
-#define READY_ASK_NS	(20 * NS_PER_MS)
-#define LATE_UNIT_NS	(5 * NS_PER_MS)
-#define SLOWNESS_MAX	8.0
-#define CALIBRATE_TURNS 8
+#define ANSWER_NS	 (1000 * NS_PER_MS) /* on an idle computer */
+#define SILENCE_MIN_NS	 (30 * NS_PER_MS)
+#define SILENCE_MAX_NS	 (500 * NS_PER_MS)
+#define READY_NS	 (5 * NS_PER_S)
+#define READY_ALL_NS	 (500 * NS_PER_MS) /* for the other networks, once one answered */
+#define READY_ASK_NS	 (20 * NS_PER_MS)
+#define SILENCE_PROOF_NS (50 * NS_PER_MS)
+#define LATE_UNIT_NS	 (5 * NS_PER_MS)
+#define SLOWNESS_MAX	 8.0
+#define CALIBRATE_TURNS	 8
 
 void results_done(struct results *r)
 {
@@ -458,19 +460,94 @@ static void never_answered(struct grader *g, struct results *all)
 	}
 }
 
-static int run(struct grader *g, struct results *ret, struct err *err)
+/* Everything selected is an error for this reason. */
+static void all_errors(struct results *all, const char *reason)
 {
-	if (probe_new(&g->probe, err) < 0 || add_places(g, err) < 0 || calibrate(g, err) < 0)
+	for (size_t i = 0; i < all->n; i++) {
+		struct result *r = &all->v[i];
+
+		if (!r->selected)
+			continue;
+		free(r->reason);
+		json_decref(r->expected);
+		json_decref(r->seen);
+		r->expected = r->seen = NULL;
+		r->verdict = VERDICT_ERROR;
+		r->points = 0;
+		r->reason = xstrdup(reason);
+	}
+}
+
+/* *ret_fair false: everything has become an error. */
+static int judge_fairness(struct grader *g, struct results *all, bool *ret_fair, struct err *err)
+{
+	auto_strv reasons = { 0 };
+	auto_str text = { 0 };
+
+	*ret_fair = true;
+	if (fair_inspect(g->arena, &reasons, err) < 0)
 		return -1;
-	probe_on_frame(g->probe, on_frame, g);
-	if (!g->options->program)
-		return try_all(g, ret, err);
+	for (size_t i = 0; i < reasons.n; i++)
+		str_addf(&text, "%s%s", i ? "; " : "", reasons.v[i]);
+	if (!reasons.n)
+		return 0;
+	*ret_fair = false;
+	all_errors(all, str_get(&text));
+	return 0;
+}
+
+/* Asks everything a router would answer while the program does not run; *ret_who (heap) is the
+ * sentence about an answer, NULL when all is silent. */
+static int prove_silence(struct grader *g, char **ret_who, struct err *err)
+{
+	static const struct check nobody = { .id = "silence" };
+	struct trial t = { .g = g, .check = &nobody };
+	int r;
+
+	t.rng = rng_for(g->options->seed, nobody.id);
+	trial_ask_everything(&t);
+	r = probe_wait(g->probe, (uint64_t)((double)SILENCE_PROOF_NS * g->slowness), NULL, NULL,
+		       err);
+	*ret_who = r < 0 || t.reason ? NULL : trial_who_answers(&t);
+	if (r == 0 && t.reason)
+		r = err_set(err, ERR_ENV, 0, "%s", t.reason);
+	trial_done(&t);
+	return r < 0 ? -1 : 0;
+}
+
+static int run_program(struct grader *g, struct results *ret, struct err *err)
+{
+	auto_free char *who = NULL;
+
+	if (prove_silence(g, &who, err) < 0)
+		return -1;
+	if (who) {
+		all_errors(ret, who);
+		return 0;
+	}
 	if (start_program(g, err) < 0)
 		return -1;
 	if (runner_alive(g->runner))
 		return try_all(g, ret, err);
 	never_answered(g, ret);
 	return 0;
+}
+
+static int run(struct grader *g, struct results *ret, struct err *err)
+{
+	bool fair;
+
+	if (probe_new(&g->probe, err) < 0 || add_places(g, err) < 0 || calibrate(g, err) < 0)
+		return -1;
+	probe_on_frame(g->probe, on_frame, g);
+	if (judge_fairness(g, ret, &fair, err) < 0)
+		return -1;
+	if (!fair)
+		return 0;
+	if ((g->options->program ? run_program(g, ret, err) : try_all(g, ret, err)) < 0)
+		return -1;
+	/* Again: it may have been arranged meanwhile. */
+	return judge_fairness(g, ret, &fair, err);
 }
 
 int grade(struct arena *a, const struct grader_options *o, struct results *ret, struct err *err)

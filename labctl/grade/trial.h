@@ -147,6 +147,12 @@ struct want want_trace(const struct frame *out);
 bool trial_forbid(struct trial *t, const struct path *p, const struct taboo *v, size_t n,
 		  control_fn *control);
 
+/* Was it the student? With the program stopped: from everywhere, ARP for the router's addresses,
+ * echo requests to them, datagrams through it. */
+void trial_ask_everything(struct trial *t);
+/* The sentence about the first answer to that in the journal, as heap text; NULL: none. */
+char *trial_who_answers(const struct trial *t);
+
 /* Text for lessons: up to four addresses in one call site. */
 struct text {
 	char s[IPADDR_TEXT];

@@ -54,6 +54,7 @@ static inline void arena_wire(struct test_arena *t, struct nl *seat, size_t netw
 	ok(addr_add(nl, there.ifindex, &ifc->address, false, err));
 	ok(route_add(nl, &route, err));
 	ok(guard_add(t->arena.seat_ns, "labctl_test", net->name, err));
+	an->guarded = true;
 }
 
 static inline void arena_lab_file(struct test_arena *t)

@@ -340,7 +340,7 @@ const struct check checks_arp[] = {
 	},
 	{
 		.id = "arp.resolve",
-		.title = "asks before it sends to an unknown neighbour, at most once a second",
+		.title = "asks for unknown neighbours, at most once a second",
 		.rfc = "RFC 1122 2.3.2.1",
 		.needs = "ipv4.forward", /* what it sends is what it forwards */
 		.args = "from to",

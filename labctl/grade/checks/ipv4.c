@@ -363,7 +363,7 @@ const struct check checks_ipv4[] = {
 	},
 	{
 		.id = "ipv4.checksum",
-		.title = "leaves a correct header checksum, the 0xFFFF corner included",
+		.title = "leaves a correct header checksum, corners included",
 		.rfc = "RFC 1624",
 		.needs = "ipv4.forward",
 		.args = "from to",

@@ -1,0 +1,264 @@
+/* SPDX-License-Identifier: MIT */
+/* check.c - the verb check: grade the student's program. */
+#include "cmd/command.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <unistd.h>
+
+#include "base/fs.h"
+#include "base/mem.h"
+#include "base/parse.h"
+#include "grade/memory.h"
+#include "grade/report.h"
+#include "grade/watch.h"
+#include "lab/session.h"
+
+#include "base/banned.h"
+
+enum {
+	OPT_RUN,
+	OPT_ONLY,
+	OPT_FAILED,
+	OPT_WATCH,
+	OPT_HINT,
+	OPT_EXPLAIN,
+	OPT_SEED,
+	OPT_PCAP,
+	OPT_JUNIT,
+	OPT_TAP,
+};
+
+static const struct option options[] = {
+	[OPT_RUN] = { 0, "run", "COMMAND", "start this program, grade it, stop it",
+		      COMPLETE_COMMAND },
+	[OPT_ONLY] = { 0, "only", "ID", "this check, or a family of them: arp, ipv4.ttl",
+		       COMPLETE_NOTHING },
+	[OPT_FAILED] = { 0, "failed", NULL, "what was not passed last time", COMPLETE_NOTHING },
+	[OPT_WATCH] = { 0, "watch", NULL, "again whenever a file in src/ is saved",
+			COMPLETE_NOTHING },
+	[OPT_HINT] = { 0, "hint", NULL, "one more hint for each failure", COMPLETE_NOTHING },
+	[OPT_EXPLAIN] = { 0, "explain", "ID", "what a check is about (all: list them)",
+			  COMPLETE_NOTHING },
+	[OPT_SEED] = { 0, "seed", "N", "the addresses and values of an earlier grading",
+		       COMPLETE_NOTHING },
+	[OPT_PCAP] = { 0, "pcap", "DIR", "write each check's frames there", COMPLETE_DIR },
+	[OPT_JUNIT] = { 0, "junit", "FILE", "write a JUnit report", COMPLETE_NOTHING },
+	[OPT_TAP] = { 0, "tap", NULL, "print TAP", COMPLETE_NOTHING },
+	{ 0 },
+};
+
+struct session {
+	struct cmd *cmd;
+	const struct args *args;
+	struct lab *lab;
+};
+
+static bool has_colour(void)
+{
+	return isatty(STDOUT_FILENO) && str_empty(getenv("NO_COLOR"));
+}
+
+static int explain(const char *id, struct err *err)
+{
+	const struct check *c;
+	auto_str text = { 0 };
+
+	if (strcmp(id, "all") == 0) {
+		for (size_t i = 0; (c = check_at(i)); i++)
+			printf("%-18s %s (%s)\n", c->id, c->title, c->rfc);
+		return 0;
+	}
+	if (check_lookup(id, &c, err) < 0)
+		return -1;
+	report_explain(c, has_colour(), &text);
+	fputs(str_get(&text), stdout);
+	return 0;
+}
+
+/* In the child that becomes the student's program. */
+static int become(void *arg, char **argv, struct err *err)
+{
+	struct session *s = arg;
+	int code;
+
+	if (session_exec(s->cmd->ctx, s->lab, argv, &code, err) == 0)
+		return 0; /* not reached */
+	return code;
+}
+
+static void show_progress(void *arg, const struct result *r, size_t i, size_t n, bool after)
+{
+	struct session *s = arg;
+
+	lab_ctx_progress(s->cmd->ctx, (unsigned)(i + after), (unsigned)n, "%s", r->id);
+}
+
+static int choose_seed(const struct args *args, uint64_t *ret, struct err *err)
+{
+	uint32_t seed;
+
+	if (args->opt[OPT_SEED]) {
+		if (parse_u32(args->opt[OPT_SEED], 0, UINT32_MAX, &seed, err) < 0)
+			return err_wrap(err, "--seed");
+	} else if (getrandom(&seed, sizeof(seed), 0) != sizeof(seed)) {
+		return err_set(err, ERR_ENV, errno, "no random numbers");
+	}
+	*ret = seed;
+	return 0;
+}
+
+static void print_table(const struct report *r)
+{
+	auto_str text = { 0 };
+
+	report_head(r, &text);
+	for (size_t i = 0; i < r->results->n; i++) {
+		if (r->results->v[i].selected)
+			report_check(r, &r->results->v[i], &text);
+	}
+	report_sum(r, &text);
+	fputs(str_get(&text), stdout);
+}
+
+static int write_junit(const struct report *r, const char *path, struct err *err)
+{
+	auto_str text = { 0 };
+
+	report_junit(r, &text);
+	return fs_write(path, str_get(&text), text.len, 0644, false, err);
+}
+
+static int print_results(struct session *s, const struct report *r, struct err *err)
+{
+	const char *junit = s->args->opt[OPT_JUNIT];
+	auto_str text = { 0 };
+
+	if (junit && write_junit(r, junit, err) < 0)
+		return -1;
+	lab_ctx_progress(s->cmd->ctx, 0, 0, "%s", "");
+	if (s->cmd->json) {
+		print_json(report_json(r));
+	} else if (s->args->opt[OPT_TAP]) {
+		report_tap(r, &text);
+		fputs(str_get(&text), stdout);
+	} else {
+		print_table(r);
+	}
+	return 0;
+}
+
+/* One grading of the checks in ids (NULL: as the options say). Returns the exit code. */
+static int grade_once(struct session *s, const struct strv *ids, struct err *err)
+{
+	struct lab_ctx *ctx = s->cmd->ctx;
+	struct runner_spec program = { s->args->opt[OPT_RUN], become, s };
+	struct grader_options o = { .only = s->args->opt[OPT_ONLY],
+				    .ids = ids,
+				    .program = program.command ? &program : NULL,
+				    .pcap_dir = s->args->opt[OPT_PCAP],
+				    .progress = show_progress,
+				    .progress_arg = s };
+	struct report report = { .stage = s->lab->stage, .lab = s->lab->name };
+	auto_lab_lock lock = { 0 };
+	auto_results results = { 0 };
+	auto_memory memory = { 0 };
+	auto_arena arena = { 0 };
+
+	if (choose_seed(s->args, &o.seed, err) < 0 || lab_lock(ctx, "check", &lock, err) < 0 ||
+	    arena_of_lab(ctx, s->lab, &arena, err) < 0 || grade(&arena, &o, &results, err) < 0)
+		return -1;
+	memory_load(&memory, ctx->state_dir, s->lab->name, s->lab->stage->name);
+	memory_update(&memory, &results, s->args->opt[OPT_HINT] != NULL);
+	if (memory_save(&memory, err) < 0)
+		return -1;
+	report.results = &results;
+	report.memory = &memory;
+	report.colour = has_colour();
+	if (print_results(s, &report, err) < 0)
+		return -1;
+	return report_exit_code(&results);
+}
+
+static void failed_ids(const struct session *s, struct strv *ret)
+{
+	auto_memory memory = { 0 };
+
+	memory_load(&memory, s->cmd->ctx->state_dir, s->lab->name, s->lab->stage->name);
+	memory_failed(&memory, ret);
+}
+
+/* The first check that failed comes first, and alone; then all of them. */
+static int grade_after_save(struct session *s, struct err *err)
+{
+	auto_strv failed = { 0 };
+	struct strv first;
+
+	failed_ids(s, &failed);
+	first = (struct strv){ failed.v, 1 };
+	if (failed.n > 1 && grade_once(s, &first, err) < 0)
+		return -1;
+	return grade_once(s, NULL, err);
+}
+
+static int watch(struct session *s, struct err *err)
+{
+	const char *dir = s->lab->src_dir;
+	struct err e = { 0 };
+	auto_fd fd = -1;
+	int code;
+
+	if (!dir)
+		return err_set(err, ERR_USAGE, 0, "lab '%s' has no src/ to watch", s->lab->name);
+	if (watch_open(dir, &fd, err) < 0)
+		return -1;
+	code = grade_once(s, NULL, &e);
+	while (code >= 0) {
+		printf("\nwatching %s: save a file to grade again, Ctrl-C to end\n", dir);
+		fflush(stdout);
+		if (watch_wait(fd, dir, &e) < 0)
+			break;
+		putchar('\n');
+		code = grade_after_save(s, &e);
+	}
+	if (code >= 0 && err_is(&e, ERR_INTERRUPTED))
+		return code;
+	if (err)
+		*err = e;
+	return -1;
+}
+
+static int run(struct cmd *cmd, const struct args *args, struct err *err)
+{
+	struct session s = { .cmd = cmd, .args = args };
+	auto_strv failed = { 0 };
+	auto_lab l = NULL;
+
+	if (args->opt[OPT_EXPLAIN])
+		return explain(args->opt[OPT_EXPLAIN], err);
+	if (session_running(cmd->ctx, &l, err) < 0)
+		return -1;
+	s.lab = l;
+	if (args->opt[OPT_WATCH])
+		return watch(&s, err);
+	if (args->opt[OPT_FAILED])
+		failed_ids(&s, &failed);
+	/* Nothing failed last time, or there was none: everything. */
+	return grade_once(&s, failed.n ? &failed : NULL, err);
+}
+
+const struct command cmd_check = {
+	.name = "check",
+	.synopsis = "",
+	.summary = "grade your program: frames in, frames out, a lesson for each fault",
+	.details = "Grades the program that runs (labctl run -- ...), or the one that --run starts "
+		   "and stops.\n"
+		   "Exit code 0: all passed; 1: some failed; 3: it could not be graded.\n"
+		   "  labctl check --run 'python3 src/router.py'\n"
+		   "  labctl check --only ipv4 --hint",
+	.options = options,
+	.needs = NEEDS_ROOT,
+	.waived_by = 1u << OPT_EXPLAIN,
+	.run = run,
+};

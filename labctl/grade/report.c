@@ -1,0 +1,320 @@
+/* SPDX-License-Identifier: MIT */
+/* report.c - results for people and for programs. */
+#include "grade/report.h"
+
+#include <string.h>
+
+#include "base/mem.h"
+
+#include "base/banned.h"
+
+#define WIDTH_TITLE 58
+#define WIDTH_TEXT  86
+#define TAIL_LINES  12
+
+enum paint {
+	PAINT_NONE,
+	PAINT_GOOD,
+	PAINT_BAD,
+	PAINT_ODD,
+	PAINT_DIM,
+	PAINT_BOLD,
+};
+
+static void paint(const struct report *r, enum paint p, const char *text, struct str *out)
+{
+	static const char *const codes[] = { "", "32", "31", "33", "2", "1" };
+
+	if (r->colour && p != PAINT_NONE)
+		str_addf(out, "\033[%sm%s\033[0m", codes[p], text);
+	else
+		str_add(out, text);
+}
+
+int report_exit_code(const struct results *r)
+{
+	if (r->errors)
+		return 3;
+	return r->failed || r->pending ? 1 : 0;
+}
+
+/* JSON */
+
+static json_t *hint_json(const struct report *r, const struct result *c)
+{
+	if (c->verdict != VERDICT_FAIL)
+		return json_null();
+	return json_string(c->check->hints[memory_hints(r->memory, c->id) - 1]);
+}
+
+static json_t *or_null(json_t *v)
+{
+	return v ? json_incref(v) : json_null();
+}
+
+static json_t *check_json(const struct report *r, const struct result *c)
+{
+	return json_pack("{s:s, s:s, s:s, s:i, s:i, s:s?, s:o, s:s, s:o, s:o, s:f}", "id", c->id,
+			 "title", c->check->title, "status", verdict_name(c->verdict), "points",
+			 (int)c->points, "max_points", (int)c->max_points, "reason", c->reason,
+			 "hint", hint_json(r, c), "rfc", c->check->rfc, "expected",
+			 or_null(c->expected), "seen", or_null(c->seen), "ms",
+			 (double)(long)(c->ms * 100) / 100);
+}
+
+json_t *report_json(const struct report *r)
+{
+	const struct results *s = r->results;
+	json_t *checks = json_array();
+
+	for (size_t i = 0; i < s->n; i++) {
+		if (s->v[i].selected)
+			json_array_append_new(checks, check_json(r, &s->v[i]));
+	}
+	return json_pack("{s:s, s:s, s:I, s:i, s:i, s:i, s:i, s:i, s:i, s:o}", "stage",
+			 r->stage->name, "lab", r->lab, "seed", (json_int_t)s->seed, "passed",
+			 (int)s->passed, "failed", (int)s->failed, "errors", (int)s->errors,
+			 "pending", (int)s->pending, "score", (int)s->score, "max_score",
+			 (int)s->max_score, "checks", checks);
+}
+
+/* JUnit */
+
+/* XML 1.0 has no way to say most control characters. */
+static void xml_add(struct str *out, const char *text)
+{
+	for (; *text; text++) {
+		if (*text == '&')
+			str_add(out, "&amp;");
+		else if (*text == '<')
+			str_add(out, "&lt;");
+		else if (*text == '>')
+			str_add(out, "&gt;");
+		else if (*text == '"')
+			str_add(out, "&quot;");
+		else if ((unsigned char)*text >= ' ' || *text == '\n' || *text == '\t')
+			str_addc(out, *text);
+		else
+			str_addc(out, '?');
+	}
+}
+
+/* "ipv4.ttl: expected 63, seen 62", a line each. */
+static void compared_lines(const struct result *c, const char *indent, struct str *out)
+{
+	const char *key;
+	json_t *v;
+
+	json_object_foreach (c->expected, key, v) {
+		const char *seen = json_string_value(json_object_get(c->seen, key));
+
+		str_addf(out, "%s%s: expected %s, seen %s\n", indent, key, json_string_value(v),
+			 seen ? seen : "nothing");
+	}
+}
+
+static void junit_check(const struct result *c, const char *stage, struct str *out)
+{
+	static const char *const tags[VERDICT_MAX] = { NULL, "failure", "error", "skipped" };
+	auto_str detail = { 0 };
+
+	str_addf(out, "  <testcase classname=\"%s\" name=\"%s\" time=\"%.3f\"", stage, c->id,
+		 c->ms / 1000);
+	if (!tags[c->verdict]) {
+		str_add(out, "/>\n");
+		return;
+	}
+	str_addf(out, ">\n    <%s message=\"", tags[c->verdict]);
+	xml_add(out, c->reason ? c->reason : "");
+	str_add(out, "\">");
+	compared_lines(c, "", &detail);
+	if (c->output)
+		str_addf(&detail, "output:\n%s", c->output);
+	xml_add(out, str_get(&detail));
+	str_addf(out, "</%s>\n  </testcase>\n", tags[c->verdict]);
+}
+
+void report_junit(const struct report *r, struct str *out)
+{
+	const struct results *s = r->results;
+
+	str_addf(out,
+		 "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuite name=\"%s\" tests=\"%u\" "
+		 "failures=\"%u\" errors=\"%u\" skipped=\"%u\" time=\"%.3f\">\n",
+		 r->stage->name, s->passed + s->failed + s->errors + s->pending, s->failed,
+		 s->errors, s->pending, s->ms / 1000);
+	str_addf(out,
+		 "  <properties>\n    <property name=\"seed\" value=\"%llu\"/>\n"
+		 "    <property name=\"score\" value=\"%u\"/>\n"
+		 "    <property name=\"max_score\" value=\"%u\"/>\n  </properties>\n",
+		 (unsigned long long)s->seed, s->score, s->max_score);
+	for (size_t i = 0; i < s->n; i++) {
+		if (s->v[i].selected)
+			junit_check(&s->v[i], r->stage->name, out);
+	}
+	str_add(out, "</testsuite>\n");
+}
+
+/* TAP */
+
+void report_tap(const struct report *r, struct str *out)
+{
+	const struct results *s = r->results;
+	unsigned n = 0;
+
+	str_addf(out, "TAP version 13\n1..%u\n# seed %llu\n",
+		 s->passed + s->failed + s->errors + s->pending, (unsigned long long)s->seed);
+	for (size_t i = 0; i < s->n; i++) {
+		const struct result *c = &s->v[i];
+
+		if (!c->selected)
+			continue;
+		str_addf(out, "%s %u - %s: %s\n", c->verdict == VERDICT_PASS ? "ok" : "not ok", ++n,
+			 c->id, c->check->title);
+		if (c->verdict == VERDICT_PASS)
+			continue;
+		str_addf(out, "# %s: %s\n", verdict_name(c->verdict), c->reason);
+		compared_lines(c, "#   ", out);
+	}
+	str_addf(out, "# score %u of %u\n", s->score, s->max_score);
+}
+
+/* The table */
+
+/* Words wrapped, each line begun with indent. */
+static void wrap(const char *text, const char *indent, struct str *out)
+{
+	size_t at = 0;
+
+	while (*text) {
+		size_t len = strcspn(text, " \n");
+
+		if (at && at + 1 + len > WIDTH_TEXT) {
+			str_add(out, "\n");
+			at = 0;
+		}
+		str_add(out, at ? " " : indent);
+		str_addn(out, text, len);
+		at += (at ? 1 : 0) + len;
+		text += len + strspn(text + len, " \n");
+	}
+	str_add(out, "\n");
+}
+
+void report_head(const struct report *r, struct str *out)
+{
+	paint(r, PAINT_BOLD, r->stage->name, out);
+	str_addf(out, ": %s", r->stage->title);
+	str_addf(out, "  (lab %s, seed %llu)\n\n", r->lab, (unsigned long long)r->results->seed);
+}
+
+static void compared_table(const struct report *r, const struct result *c, struct str *out)
+{
+	const char *key;
+	json_t *v;
+
+	if (!json_object_size(c->expected))
+		return;
+	json_object_foreach (c->expected, key, v) {
+		const char *seen = json_string_value(json_object_get(c->seen, key));
+
+		str_addf(out, "          %-16s expected  %s\n", key, json_string_value(v));
+		str_addf(out, "          %-16s     seen  ", "");
+		paint(r, PAINT_BAD, seen ? seen : "nothing", out);
+		str_add(out, "\n");
+	}
+}
+
+/* The last lines of what the program said, control characters shown as dots. */
+static void last_words(const char *text, struct str *out)
+{
+	const char *p = text + strlen(text);
+	int lines = 0;
+
+	while (p > text && (p[-1] != '\n' || !p[0] || lines++ < TAIL_LINES))
+		p--;
+	str_add(out, "        Your program said last:\n");
+	while (*p) {
+		size_t len = strcspn(p, "\n");
+
+		str_add(out, "          | ");
+		for (size_t i = 0; i < len; i++)
+			str_addc(out, (unsigned char)p[i] >= ' ' || p[i] == '\t' ? p[i] : '.');
+		str_add(out, "\n");
+		p += len + (p[len] == '\n');
+	}
+}
+
+static void lesson(const struct report *r, const struct result *c, struct str *out)
+{
+	unsigned open = memory_hints(r->memory, c->id);
+
+	wrap(c->reason, "        ", out);
+	compared_table(r, c, out);
+	if (c->output && *c->output)
+		last_words(c->output, out);
+	if (c->verdict != VERDICT_FAIL)
+		return;
+	str_addf(out, "        Read: %s.\n", c->check->rfc);
+	for (unsigned i = 0; i < open; i++) {
+		auto_free char *line =
+			xasprintf("Hint%s: %s", i ? " again" : "", c->check->hints[i]);
+
+		wrap(line, "        ", out);
+	}
+	if (open < HINTS)
+		str_add(out, "        ");
+	if (open < HINTS)
+		paint(r, PAINT_DIM, "(more: --hint; the whole story: --explain)", out);
+	str_add(out, open < HINTS ? "\n" : "");
+}
+
+void report_check(const struct report *r, const struct result *c, struct str *out)
+{
+	static const char *const words[VERDICT_MAX] = { "pass", "FAIL", "ERROR", "wait" };
+	static const enum paint paints[VERDICT_MAX] = { PAINT_GOOD, PAINT_BAD, PAINT_ODD,
+							PAINT_DIM };
+	auto_free char *word = xasprintf("%-5s", words[c->verdict]);
+
+	str_add(out, "  ");
+	paint(r, paints[c->verdict], word, out);
+	str_addf(out, " %-18s %-*s %u/%u\n", c->id, WIDTH_TITLE, c->check->title, c->points,
+		 c->max_points);
+	if (c->verdict == VERDICT_PENDING)
+		wrap(c->reason, "        ", out);
+	else if (c->verdict != VERDICT_PASS)
+		lesson(r, c, out);
+}
+
+void report_sum(const struct report *r, struct str *out)
+{
+	const struct results *s = r->results;
+	unsigned n = s->passed + s->failed + s->errors + s->pending;
+	auto_free char *text =
+		xasprintf("%u of %u passed, %u of %u points", s->passed, n, s->score, s->max_score);
+
+	str_add(out, "\n");
+	paint(r, s->passed == n ? PAINT_GOOD : s->errors ? PAINT_ODD : PAINT_BAD, text, out);
+	if (s->errors)
+		str_addf(out, ", %u could not be graded", s->errors);
+	if (s->pending)
+		str_addf(out, ", %u not tried", s->pending);
+	str_addf(out, " (%.1f s)\n", s->ms / 1000);
+}
+
+void report_explain(const struct check *c, bool colour, struct str *out)
+{
+	const struct report r = { .colour = colour };
+
+	paint(&r, PAINT_BOLD, c->id, out);
+	str_addf(out, ": the router %s (%s)\n\n", c->title, c->rfc);
+	wrap(c->explain, "", out);
+	str_add(out, "\n");
+	for (unsigned i = 0; i < HINTS; i++) {
+		auto_free char *line = xasprintf("%u. %s", i + 1, c->hints[i]);
+
+		wrap(line, "  ", out);
+	}
+	if (c->needs)
+		str_addf(out, "\nTried only once this is passed: %s\n", c->needs);
+}
