@@ -247,33 +247,33 @@ static int wait_ready(struct grader *g, size_t *ret_n, struct err *err)
 static int start_program(struct grader *g, struct err *err)
 {
 	size_t answered;
+	char line[200];
 
 	if (runner_start(g->options->program, g->probe, &g->runner, err) < 0 ||
 	    wait_ready(g, &answered, err) < 0)
 		return -1;
 	if (!runner_was_never(g->runner))
 		return 0;
-	err_set(err, ERR_ENV, 0, "your program could not be started: %s", runner_output(g->runner));
+	runner_last_line(g->runner, line, sizeof(line));
+	err_set(err, ERR_ENV, 0, "your program could not be started: %s", line);
 	return err_hint(err, "the command was: %.300s", g->options->program->command);
 }
 
 /* Results */
 
-static bool selects(const struct grader_options *o, const char *id)
+/* `only` names a check (all its uses, or one by "#n"), or else a family: "arp". */
+static bool selects(const struct grader_options *o, bool family, const struct result *r)
 {
-	size_t n;
-
 	if (o->ids) {
 		for (size_t i = 0; i < o->ids->n; i++) {
-			if (strcmp(o->ids->v[i], id) == 0)
+			if (strcmp(o->ids->v[i], r->id) == 0)
 				return true;
 		}
 		return false;
 	}
-	if (!o->only)
+	if (!o->only || strcmp(r->id, o->only) == 0 || strcmp(r->entry->use, o->only) == 0)
 		return true;
-	n = strlen(o->only);
-	return strncmp(id, o->only, n) == 0 && (!id[n] || strchr(".#-", id[n]));
+	return family && str_starts(r->id, o->only) && r->id[strlen(o->only)] == '.';
 }
 
 static int make_results(const struct stage *s, const struct grader_options *o, struct results *ret,
@@ -299,8 +299,12 @@ static int make_results(const struct stage *s, const struct grader_options *o, s
 			return err_wrap(err, "stage '%s'", s->name);
 		r->max_points = json_object_get(e->args, "points") ? e->points : r->check->points;
 		r->verdict = VERDICT_PENDING;
-		r->selected = selects(o, r->id);
-		selected += r->selected;
+	}
+	for (int family = 0; family < 2 && !selected; family++) {
+		for (size_t i = 0; i < ret->n; i++) {
+			ret->v[i].selected = selects(o, family, &ret->v[i]);
+			selected += ret->v[i].selected;
+		}
 	}
 	if (selected)
 		return 0;

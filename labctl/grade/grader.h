@@ -62,7 +62,7 @@ static inline void auto_results_(struct results *r)
 
 struct grader_options {
 	uint64_t seed;
-	const char *only;		   /* an id, or the beginning of some: "arp", "ipv4.ttl" */
+	const char *only;		   /* an id, or a family of them: "arp", "ipv4.ttl" */
 	const struct strv *ids;		   /* NULL: all; otherwise these and no others */
 	const struct runner_spec *program; /* NULL: it runs already */
 	const char *pcap_dir;		   /* NULL: none */

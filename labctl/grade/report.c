@@ -245,28 +245,38 @@ static void last_words(const char *text, struct str *out)
 	}
 }
 
-static void lesson(const struct report *r, const struct result *c, struct str *out)
+static void hints(const struct report *r, const struct result *c, struct str *out)
 {
 	unsigned open = memory_hints(r->memory, c->id);
 
-	wrap(c->reason, "        ", out);
-	compared_table(r, c, out);
-	if (c->output && *c->output)
-		last_words(c->output, out);
-	if (c->verdict != VERDICT_FAIL)
-		return;
 	str_addf(out, "        Read: %s.\n", c->check->rfc);
 	for (unsigned i = 0; i < open; i++) {
-		auto_free char *line =
-			xasprintf("Hint%s: %s", i ? " again" : "", c->check->hints[i]);
+		auto_free char *line = xasprintf("Hint %u: %s", i + 1, c->check->hints[i]);
 
 		wrap(line, "        ", out);
 	}
-	if (open < HINTS)
-		str_add(out, "        ");
-	if (open < HINTS)
-		paint(r, PAINT_DIM, "(more: --hint; the whole story: --explain)", out);
-	str_add(out, open < HINTS ? "\n" : "");
+	if (open == HINTS)
+		return;
+	str_add(out, "        ");
+	paint(r, PAINT_DIM, "(more: --hint; the whole story: --explain ", out);
+	paint(r, PAINT_DIM, c->check->id, out);
+	paint(r, PAINT_DIM, ")", out);
+	str_add(out, "\n");
+}
+
+static void lesson(const struct report *r, const struct result *c, struct str *out)
+{
+	auto_free char *sentence = xstrdup(c->reason);
+
+	if (*sentence >= 'a' && *sentence <= 'z')
+		*sentence = (char)(*sentence - 'a' + 'A');
+	wrap(sentence, "        ", out);
+	compared_table(r, c, out);
+	/* After a crash its own words are the hint. */
+	if (c->output && *c->output)
+		last_words(c->output, out);
+	else if (c->verdict == VERDICT_FAIL)
+		hints(r, c, out);
 }
 
 void report_check(const struct report *r, const struct result *c, struct str *out)
@@ -275,14 +285,12 @@ void report_check(const struct report *r, const struct result *c, struct str *ou
 	static const enum paint paints[VERDICT_MAX] = { PAINT_GOOD, PAINT_BAD, PAINT_ODD,
 							PAINT_DIM };
 	auto_free char *word = xasprintf("%-5s", words[c->verdict]);
+	const char *text = c->verdict == VERDICT_PENDING ? c->reason : c->check->title;
 
 	str_add(out, "  ");
 	paint(r, paints[c->verdict], word, out);
-	str_addf(out, " %-18s %-*s %u/%u\n", c->id, WIDTH_TITLE, c->check->title, c->points,
-		 c->max_points);
-	if (c->verdict == VERDICT_PENDING)
-		wrap(c->reason, "        ", out);
-	else if (c->verdict != VERDICT_PASS)
+	str_addf(out, " %-18s %-*s %u/%u\n", c->id, WIDTH_TITLE, text, c->points, c->max_points);
+	if (c->verdict == VERDICT_FAIL || c->verdict == VERDICT_ERROR)
 		lesson(r, c, out);
 }
 

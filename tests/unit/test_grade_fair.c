@@ -1,0 +1,233 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * test_grade_fair.c - the kernel, or somebody else, does the router's work: verdict error, with
+ * the reason; and what becomes of programs that do not start, die, or never answer.
+ */
+#include <signal.h>
+#include <sys/wait.h>
+
+#include "base/str.h"
+#include "grade/fair.h"
+#include "grade_arena.h"
+
+#include "base/banned.h"
+
+#define REFERENCE "exec python3 tests/routers/stage1_reference.py"
+
+static struct test_arena the_arena;
+
+static int open_arena(void **state)
+{
+	(void)state;
+	if (geteuid() == 0)
+		arena_open(&the_arena, "stages/stage1");
+	return 0;
+}
+
+static int close_arena(void **state)
+{
+	(void)state;
+	if (the_arena.stage)
+		arena_close(&the_arena);
+	return 0;
+}
+
+static int shell_here(void *arg, struct err *err)
+{
+	(void)err;
+	return system(arg) == 0 ? 0 : -1;
+}
+
+static void in_seat(const char *command)
+{
+	char *line = xstrdup(command);
+
+	if (netns_run(the_arena.arena.seat_ns, shell_here, line, NULL) < 0)
+		fail_msg("failed: %s", command);
+	free(line);
+}
+
+static void grade_it(const char *command, const char *only, struct results *ret)
+{
+	struct runner_spec program = { command, arena_become, &the_arena };
+	struct grader_options o = { .seed = 7, .only = only, .program = command ? &program : NULL };
+
+	ok(grade(&the_arena.arena, &o, ret, err));
+}
+
+static void assert_all(const struct results *r, enum verdict v, const char *words)
+{
+	for (size_t i = 0; i < r->n; i++) {
+		if (!r->v[i].selected)
+			continue;
+		assert_string_equal(verdict_name(r->v[i].verdict), verdict_name(v));
+		assert_int_equal(r->v[i].points, 0);
+		assert_non_null(r->v[i].reason);
+		if (!strstr(r->v[i].reason, words))
+			fail_msg("'%s' does not say '%s'", r->v[i].reason, words);
+	}
+}
+
+static const struct {
+	const char *arrange, *undo, *words;
+} ways[] = {
+	{ "sysctl -qw net.ipv4.conf.net1.forwarding=1",
+	  "sysctl -qw net.ipv4.conf.net1.forwarding=0",
+	  "the kernel forwards what arrives on net1" },
+	{ "ip addr add 1.1.1.1/24 dev net1", "ip addr del 1.1.1.1/24 dev net1",
+	  "the address 1.1.1.1 is the kernel's own" },
+	{ "ip addr add 2.2.2.1/32 dev lo", "ip addr del 2.2.2.1/32 dev lo",
+	  "the address 2.2.2.1 is the kernel's own" },
+	{ "ip link add br9 type bridge && ip link set net2 master br9", "ip link del br9",
+	  "net2 is a port of a bridge" },
+	{ "tc qdisc add dev net1 clsact", "tc qdisc del dev net1 clsact",
+	  "a tc filter point (clsact) sits on net1" },
+	{ "tc qdisc add dev net2 ingress", "tc qdisc del dev net2 ingress",
+	  "a tc filter point (ingress) sits on net2" },
+	{ "nft add table netdev evil && nft add chain netdev evil c "
+	  "'{ type filter hook ingress device net1 priority -600; }'",
+	  "nft delete table netdev evil", "an nftables chain of table 'evil' sits on net1" },
+	{ "ip link set net1 down", "ip link set net1 up", "net1 is down" },
+	{ "nft list ruleset >/tmp/labctl-fair-rules && nft flush ruleset",
+	  "nft -f /tmp/labctl-fair-rules; rm /tmp/labctl-fair-rules",
+	  "the guard that keeps the kernel away from net1 is gone" },
+};
+
+static void test_ways(void **state)
+{
+	(void)state;
+	need_root();
+	for (size_t i = 0; i < ARRAY_SIZE(ways); i++) {
+		auto_results r = { 0 }, after = { 0 };
+
+		in_seat(ways[i].arrange);
+		grade_it(REFERENCE, "arp.reply", &r);
+		in_seat(ways[i].undo);
+		assert_all(&r, VERDICT_ERROR, ways[i].words);
+		assert_int_equal(r.errors, 1);
+		grade_it(REFERENCE, "arp.reply", &after);
+		if (after.errors)
+			fail_msg("way %zu: %s", i, after.v[0].reason);
+		assert_int_equal(after.passed, 1);
+	}
+}
+
+/* Arranged by the program itself, once it runs. */
+static void test_arranged_later(void **state)
+{
+	auto_results r = { 0 };
+
+	(void)state;
+	need_root();
+	grade_it("sysctl -qw net.ipv4.conf.net2.forwarding=1; " REFERENCE, "arp.reply", &r);
+	in_seat("sysctl -qw net.ipv4.conf.net2.forwarding=0");
+	assert_all(&r, VERDICT_ERROR, "the kernel forwards what arrives on net2");
+}
+
+static void test_somebody_else(void **state)
+{
+	auto_results r = { 0 }, running = { 0 };
+	char *argv[] = { (char[]){ "python3" }, (char[]){ "tests/routers/stage1_reference.py" },
+			 NULL };
+	int out[2];
+	char byte;
+	pid_t pid;
+
+	(void)state;
+	need_root();
+	assert_int_equal(pipe(out), 0);
+	pid = fork();
+	if (pid == 0) {
+		dup2(out[1], STDOUT_FILENO);
+		_exit(arena_become(&the_arena, argv, NULL));
+	}
+	close(out[1]);
+	assert_int_equal(read(out[0], &byte, 1), 1); /* "routing between ..." */
+	grade_it(REFERENCE, "arp.reply", &r);
+	grade_it(NULL, NULL, &running);
+	kill(pid, SIGTERM);
+	waitpid(pid, NULL, 0);
+	close(out[0]);
+	assert_all(&r, VERDICT_ERROR,
+		   "without your program: is your program, or another router, "
+		   "still running?");
+	assert_int_equal(running.passed, running.n);
+}
+
+static void test_no_program(void **state)
+{
+	auto_results r = { 0 };
+
+	(void)state;
+	need_root();
+	grade_it(NULL, NULL, &r);
+	assert_int_equal(r.failed, 1);
+	assert_int_equal(r.pending, r.n - 1);
+	assert_string_equal(r.v[0].reason, "the router did not answer who-has for its own address");
+}
+
+static void test_dies_at_once(void **state)
+{
+	auto_results r = { 0 };
+
+	(void)state;
+	need_root();
+	grade_it("echo one; echo 'no such luck' >&2; exit 3", NULL, &r);
+	assert_int_equal(r.failed, 1);
+	assert_int_equal(r.pending, r.n - 1);
+	assert_string_equal(r.v[0].reason, "your program ended (exit code 3) before it answered "
+					   "anything: no such luck");
+	assert_string_equal(r.v[0].output, "one\nno such luck\n");
+	assert_string_equal(r.v[1].reason, "not tried, because your program ended");
+}
+
+static void test_cannot_start(void **state)
+{
+	struct runner_spec program = { "/nonexistent/router", arena_become, &the_arena };
+	struct grader_options o = { .program = &program };
+	struct results r;
+
+	(void)state;
+	need_root();
+	fails(grade(&the_arena.arena, &o, &r, err), ERR_ENV,
+	      "your program could not be started: /bin/sh: 1: /nonexistent/router: not found");
+}
+
+/* What the program started in its group is stopped with it. */
+static void test_stops_all(void **state)
+{
+	auto_results r = { 0 };
+	auto_free char *text = NULL;
+	long pid;
+
+	(void)state;
+	need_root();
+	unlink("/tmp/labctl-fair-pid");
+	grade_it("trap '' TERM; sleep 1000 & echo $! >/tmp/labctl-fair-pid; exit 1", "arp.reply",
+		 &r);
+	ok(fs_read("/tmp/labctl-fair-pid", 64, &text, NULL, err));
+	unlink("/tmp/labctl-fair-pid");
+	pid = strtol(text, NULL, 10);
+	assert_true(pid > 1);
+	/* Reaped by whoever adopts it: a zombie is as good as gone. */
+	if (kill((pid_t)pid, 0) == 0) {
+		auto_free char *path = xasprintf("/proc/%ld/stat", pid);
+		auto_free char *stat = NULL;
+
+		if (fs_read(path, 4096, &stat, NULL, NULL) == 0)
+			assert_non_null(strstr(stat, ") Z "));
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_ways),	      cmocka_unit_test(test_arranged_later),
+		cmocka_unit_test(test_somebody_else), cmocka_unit_test(test_no_program),
+		cmocka_unit_test(test_dies_at_once),  cmocka_unit_test(test_cannot_start),
+		cmocka_unit_test(test_stops_all),
+	};
+
+	mem_adopt_jansson();
+	return cmocka_run_group_tests(tests, open_arena, close_arena);
+}
