@@ -93,7 +93,7 @@ signalled() {
 @test "a command that does not read its input ends all the same" {
 	run bash -c "yes | '$DRIVER' exec -i '$NAME' sh -c 'echo done; exit 3'"
 	[ "$status" -eq 3 ]
-	[ "$output" = done ]
+	[ "$output" = "done" ]
 }
 
 @test "a command that cannot be started: 126 or 127, and the engine's words" {

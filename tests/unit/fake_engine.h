@@ -123,7 +123,7 @@ FAKE_UNUSED static void fake_start(struct fake *f, const char *script)
 	auto_free char *json = fake_json(script);
 	auto_free char *path = NULL;
 
-	*f = (struct fake){ .dir = "/tmp/labctl-test-XXXXXX" };
+	*f = (struct fake){ .dir = "/tmp/labctl-docker-XXXXXX" };
 	assert_non_null(mkdtemp(f->dir));
 	path = xasprintf("%s/sock", f->dir);
 	fake_spawn(f,

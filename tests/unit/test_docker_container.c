@@ -204,7 +204,7 @@ static void add_line(void *arg, const char *text)
 
 static int file_of(const char *text, size_t repeat)
 {
-	char path[] = "/tmp/labctl-test-XXXXXX";
+	char path[] = "/tmp/labctl-docker-XXXXXX";
 	int fd = mkostemp(path, O_CLOEXEC);
 
 	assert_true(fd >= 0);

@@ -237,7 +237,7 @@ static void nobody_there(void **state)
 				    ? "start it: 'sudo systemctl start docker'"
 				    : "install and start it: 'sudo ./install.sh'";
 	struct sockaddr_un addr = { .sun_family = AF_UNIX };
-	char dir[] = "/tmp/labctl-test-XXXXXX", host[128], msg[256];
+	char dir[] = "/tmp/labctl-docker-XXXXXX", host[128], msg[256];
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
 	(void)state;
@@ -430,7 +430,7 @@ static void every_waiter_hears_of_a_dead_engine(void **state)
 	struct tally t = { .wanted = 3 };
 
 	(void)state;
-	ok(engine_open("unix:///tmp/labctl-test-nothing-here", &e, err));
+	ok(engine_open("unix:///tmp/labctl-docker-nothing-here", &e, err));
 	t.e = e;
 	engine_submit(e, "GET", "/x", NULL, on_chain, &t);
 	for (int i = 0; i < 20; i++)

@@ -274,7 +274,7 @@ static void output_without_reader(void **state)
 
 static void output_on_files_and_sockets(void **state)
 {
-	char path[] = "/tmp/labctl-test-XXXXXX", text[16] = "";
+	char path[] = "/tmp/labctl-docker-XXXXXX", text[16] = "";
 	int fd = mkostemp(path, O_CLOEXEC | O_APPEND), s[2];
 	struct output o;
 
