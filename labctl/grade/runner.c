@@ -7,8 +7,9 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/pidfd.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 #include "base/mem.h"
 #include "base/str.h"
@@ -127,7 +128,8 @@ int runner_start(const struct runner_spec *spec, struct probe *p, struct runner 
 	setpgid(pid, pid); /* here too: whoever comes first */
 	r = xcalloc(1, sizeof(*r));
 	*r = (struct runner){ .probe = p, .pid = pid, .out = out[0], .alive = true };
-	r->pidfd = pidfd_open(pid, 0);
+	/* glibc 2.35 (Ubuntu 22.04) has no wrapper yet. */
+	r->pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
 	fcntl(r->out, F_SETFL, O_NONBLOCK);
 	if (r->pidfd < 0 || probe_watch(p, r->pidfd, note_end, r, err) < 0 ||
 	    probe_watch(p, r->out, read_output, r, err) < 0) {
