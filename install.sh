@@ -138,6 +138,7 @@ on_exit() {
 		wait "$child" 2>/dev/null || :
 		[ ! -t 1 ] || printf '\r\033[K'
 	fi
+	allow_service_starts
 	note_packages
 	[ "$rc" -lt 128 ] || printf '[%d/%d] %s … interrupted; run the same command again to go on\n' \
 		"$step" "$steps" "$title" >&2
@@ -223,18 +224,37 @@ missing_packages() {
 	done <<<"$1"
 }
 
+# Without systemd a package's own attempt to start its service may fail, and the package with it;
+# what must run is started by the next step. policy-rc.d is Debian's word for that.
+policy=/usr/sbin/policy-rc.d policy_made=''
+
+deny_service_starts() {
+	if [ -d /run/systemd/system ] || [ -e "$policy" ]; then return; fi
+	policy_made=1
+	printf '#!/bin/sh\nexit 101\n' >"$policy"
+	chmod 755 "$policy"
+}
+
+allow_service_starts() {
+	[ -z "$policy_made" ] || rm -f "$policy"
+	policy_made=''
+}
+
 # apt_install PACKAGE…: never removes anything to make room for them.
 apt_install() {
 	local count=$#
 	[ -n "$packages_before" ] || packages_before=$(installed_packages)
 	logged 'reading the package lists' apt-get update -q -o DPkg::Lock::Timeout=120 ||
 		say 'some package lists could not be read; going on with what is there'
+	deny_service_starts
 	logged "installing $count: $*" apt-get install -q --yes --no-install-recommends --no-remove \
 		-o DPkg::Lock::Timeout=120 -o Dpkg::Use-Pty=0 "$@" || {
+		allow_service_starts
 		note_packages
 		fail "apt-get could not install: $*" \
 			'when packages are broken: dpkg --configure -a; apt-get -f install'
 	}
+	allow_service_starts
 	note_packages
 }
 
