@@ -113,10 +113,12 @@ logged() {
 	"$@" >>"$log" 2>&1 </dev/null &
 	child=$!
 	if [ -t 1 ]; then
-		width=$(tput cols 2>/dev/null || echo 80)
+		width=$(tput cols 2>/dev/null) || width=80
+		[ "${width:-0}" -ge 40 ] || width=80
 		while kill -0 "$child" 2>/dev/null; do
 			line=$(tail -c 400 "$log" | tr '\r' '\n' | grep -a -v '^[[:space:]]*$' | tail -n 1) || line=
-			line="[$step/$steps] $title … ${spin:i++%3:1} $what, $((SECONDS - began)) s  ${line//[^[:print:]]/}"
+			line=${line#labctl: }
+			line="[$step/$steps] $title … ${spin:i++%3:1} $what, $((SECONDS - began)) s: ${line//[^[:print:]]/}"
 			printf '\r\033[K%s' "${line:0:width - 1}"
 			sleep 0.2
 		done
@@ -132,7 +134,9 @@ logged() {
 # Ctrl-C and every other way out: the running command is ended, what it installed is noted.
 on_exit() {
 	local rc=$?
-	trap - EXIT INT TERM HUP
+	# A second signal does not end the cleaning up.
+	trap '' INT TERM HUP
+	trap - EXIT
 	if [ -n "$child" ]; then
 		kill -TERM "$child" 2>/dev/null || :
 		wait "$child" 2>/dev/null || :
@@ -387,7 +391,7 @@ step_image() {
 		say "$image is there"
 		return
 	fi
-	logged 'building (about a minute)' "$labctl" image-build ||
+	logged 'building' "$labctl" -v image-build ||
 		fail "labctl image-build failed" "try it by hand: sudo $labctl image-build"
 	[ -n "$(image_id)" ] || fail "labctl image-build made no image '$image'"
 	note image "$image" "$(image_id)"

@@ -98,14 +98,26 @@ progress() {
 	' >&2
 }
 
-# An interrupted or failed build leaves nothing; mmdebstrap cleans up itself on SIGTERM.
+# An interrupted or failed build leaves nothing. mmdebstrap alone would wait for its children to
+# finish: its whole process group is told, and has ten seconds to unmount and leave.
+stop_builder() {
+	local i
+	[ -n "$builder" ] || return 0
+	kill -TERM -- "-$builder" 2>/dev/null || :
+	for ((i = 0; i < 50; i++)); do
+		kill -0 -- "-$builder" 2>/dev/null || break
+		sleep 0.2
+	done
+	kill -KILL -- "-$builder" 2>/dev/null || :
+	wait "$builder" 2>/dev/null || :
+}
+
 cleanup() {
 	local rc=$?
-	trap - EXIT INT TERM HUP
-	if [ -n "$builder" ]; then
-		kill -TERM "$builder" 2>/dev/null || :
-		wait "$builder" 2>/dev/null || :
-	fi
+	# A second signal (the terminal's, then the caller's) does not end the cleaning up.
+	trap '' INT TERM HUP
+	trap - EXIT
+	stop_builder
 	[ -z "$work" ] || rm -rf --one-file-system "$work"
 	[ -z "$out" ] || rm -f "$out.part"
 	exit "$rc"
@@ -149,7 +161,7 @@ build() {
 	# The log is kept whole for the case of failure; only progress is shown.
 	tee "$work/log" <"$work/log.pipe" | progress &
 	reader=$!
-	TMPDIR=$work LC_ALL=C DEBIAN_FRONTEND=noninteractive mmdebstrap --verbose \
+	TMPDIR=$work LC_ALL=C DEBIAN_FRONTEND=noninteractive setsid mmdebstrap --verbose \
 		--variant=apt --format=tar --components="$components" \
 		"${hooks[@]}" \
 		--aptopt="$work/apt.conf" \
