@@ -57,6 +57,6 @@ wait_for() {
 	[ "$code" -eq 143 ]
 	[ ! -e "$work" ]
 	[ -z "$(find . -name 'out.tar*')" ]
-	! grep -q "$work" /proc/mounts
-	! pgrep -f "$work"
+	run ! grep "$work" /proc/mounts
+	run ! pgrep -f "$work"
 }
