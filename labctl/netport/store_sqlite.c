@@ -510,6 +510,17 @@ static int sqlite_set(struct store *base, const char *key, const char *value, st
 	return sql_end(s, set(s, key, value, err), err);
 }
 
+static int sqlite_version(struct store *base, uint64_t *ret, struct err *err)
+{
+	struct store_sqlite *s = sql_self(base);
+	auto_statement stmt = sql_statement(s, SQL_VERSION, err);
+
+	if (!stmt || sql_step(s, stmt, "read", err) < 0)
+		return -1;
+	*ret = (uint64_t)sqlite3_column_int64(stmt, 0);
+	return 0;
+}
+
 static int sqlite_check(struct store *base, struct err *err)
 {
 	struct store_sqlite *s = sql_self(base);
@@ -537,5 +548,6 @@ const struct store_ops store_sqlite_ops = {
 	.begin = store_sqlite_begin,
 	.commit = store_sqlite_commit,
 	.rollback = store_sqlite_rollback,
+	.version = sqlite_version,
 	.check = sqlite_check,
 };

@@ -54,6 +54,7 @@ static const char *const statements[SQL_STATEMENT_MAX] = {
 	[SQL_GET] = "SELECT value FROM setting WHERE key = ?1",
 	[SQL_SET] = "INSERT OR REPLACE INTO setting (key, value) VALUES (?1, ?2)",
 	[SQL_UNSET] = "DELETE FROM setting WHERE key = ?1",
+	[SQL_VERSION] = "PRAGMA data_version",
 	[SQL_CHECK] = "PRAGMA integrity_check(1)",
 };
 

@@ -30,6 +30,7 @@ enum store_statement {
 	SQL_GET,
 	SQL_SET,
 	SQL_UNSET,
+	SQL_VERSION,
 	SQL_CHECK,
 	SQL_STATEMENT_MAX
 };

@@ -1,0 +1,285 @@
+/* SPDX-License-Identifier: MIT */
+/* api_ports.c - the map of leased ports, and the next free one. */
+#include "netport/api_ports.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <time.h>
+
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/parse.h"
+#include "net/portprobe.h"
+#include "net/sockdiag.h"
+
+#include "base/banned.h"
+
+#define NEVER INT64_MAX
+
+struct ports {
+	struct store *store;
+	bool known;
+	uint64_t version; /* of the book that the map shows */
+	uint64_t taken[(PORTS_LAST + 1) / 64];
+	int64_t expires[PORTS_LAST + 1]; /* milliseconds, 0: never */
+	int64_t next_expiry;		 /* the first of them, or NEVER */
+};
+
+struct ports *ports_new(struct store *s)
+{
+	struct ports *p = xcalloc(1, sizeof(*p));
+
+	p->store = s;
+	return p;
+}
+
+void ports_free(struct ports *p)
+{
+	free(p);
+}
+
+void ports_forget(struct ports *p)
+{
+	p->known = false;
+}
+
+static int64_t now_ms(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_REALTIME, &ts);
+	return ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
+}
+
+static void mark(struct ports *p, uint32_t port, int64_t expires)
+{
+	p->taken[port / 64] |= 1ull << port % 64;
+	p->expires[port] = expires;
+	if (expires && expires < p->next_expiry)
+		p->next_expiry = expires;
+}
+
+static void clear(struct ports *p, uint32_t port)
+{
+	p->taken[port / 64] &= ~(1ull << port % 64);
+	p->expires[port] = 0;
+}
+
+static bool port_number(const char *text, uint32_t *ret)
+{
+	return parse_u32(text, 1, PORTS_LAST, ret, NULL) == 0;
+}
+
+static int load(struct ports *p, struct err *err)
+{
+	const struct lease_filter filter = { .resource = "PORT", .uid = LEASE_ANY_UID };
+	auto_lease_list leases = { 0 };
+	uint32_t port;
+
+	if (lease_list(p->store, &filter, &leases, err) < 0)
+		return -1;
+	memset(p->taken, 0, sizeof(p->taken));
+	memset(p->expires, 0, sizeof(p->expires));
+	p->next_expiry = NEVER;
+	for (size_t i = 0; i < leases.n; i++) {
+		if (port_number(leases.v[i].value, &port))
+			mark(p, port, leases.v[i].expires);
+	}
+	return 0;
+}
+
+static void expire(struct ports *p)
+{
+	int64_t now = now_ms();
+
+	if (now < p->next_expiry)
+		return;
+	p->next_expiry = NEVER;
+	for (uint32_t port = 0; port <= PORTS_LAST; port++) {
+		if (!p->expires[port])
+			continue;
+		if (p->expires[port] <= now)
+			clear(p, port);
+		else if (p->expires[port] < p->next_expiry)
+			p->next_expiry = p->expires[port];
+	}
+}
+
+static int refresh(struct ports *p, struct err *err)
+{
+	uint64_t version;
+
+	if (p->store->ops->version(p->store, &version, err) < 0)
+		return -1;
+	if (!p->known || version != p->version) {
+		if (load(p, err) < 0)
+			return -1;
+		p->version = version;
+		p->known = true;
+	}
+	expire(p);
+	return 0;
+}
+
+/* The first port of [from, to] that the map shows free; 0: none. */
+static uint32_t next_free(const struct ports *p, uint32_t from, uint32_t to)
+{
+	for (uint32_t port = from; port <= to;) {
+		uint64_t free_ones = ~p->taken[port / 64] >> port % 64;
+
+		if (free_ones) {
+			port += (uint32_t)__builtin_ctzll(free_ones);
+			return port <= to ? port : 0;
+		}
+		port = (port / 64 + 1) * 64;
+	}
+	return 0;
+}
+
+int ports_in_use(uint32_t port, bool *ret, struct err *err)
+{
+	auto_free struct sockdiag_ports *all = NULL;
+	bool is_free;
+
+	if (portprobe(port, &is_free, err) < 0)
+		return -1;
+	if (!is_free) {
+		all = xcalloc(1, sizeof(*all));
+		if (sockdiag_add_ports(-1, all, err) < 0)
+			return -1;
+		is_free = !sockdiag_has(all->used, port) && sockdiag_has(all->lingering, port);
+	}
+	*ret = !is_free;
+	return 0;
+}
+
+bool ports_usable(void *arg, const struct resource_value *v, const char **ret_why)
+{
+	struct err err = { 0 };
+	bool is_free = false;
+
+	(void)arg;
+	if (portprobe(v->number, &is_free, &err) < 0)
+		log_warn("%s", err.msg);
+	if (ret_why)
+		*ret_why = "a program uses it";
+	return is_free;
+}
+
+/* The port that was asked for: a server that begins again may have it while old connections
+ * linger. */
+static bool wanted_usable(void *arg, const struct resource_value *v, const char **ret_why)
+{
+	struct err err = { 0 };
+	bool used = true;
+
+	(void)arg;
+	if (ports_in_use(v->number, &used, &err) < 0)
+		log_warn("%s", err.msg);
+	if (ret_why)
+		*ret_why = "a program uses it";
+	return !used;
+}
+
+/* 1: taken; 0: not this one; -1. */
+static int try_port(struct ports *p, const struct lease_request *req, uint32_t port,
+		    lease_usable_fn *usable, struct lease *ret, struct err *err)
+{
+	auto_lease holder = { 0 };
+	struct err why = { 0 };
+	char text[12];
+
+	snprintf(text, sizeof(text), "%u", port);
+	if (lease_acquire(p->store, req, text, usable, NULL, ret, &holder, &why) == 0) {
+		mark(p, port, req->ttl_ms ? now_ms() + req->ttl_ms : 0);
+		return 1;
+	}
+	if (!err_is(&why, ERR_CONFLICT)) {
+		*err = why;
+		return -1;
+	}
+	if (holder.value)
+		mark(p, port, holder.expires);
+	return 0;
+}
+
+static int try_range(struct ports *p, const struct lease_request *req, uint32_t from, uint32_t to,
+		     struct lease *ret, struct err *err)
+{
+	uint32_t port;
+
+	while (from <= to && (port = next_free(p, from, to))) {
+		int rc = try_port(p, req, port, ports_usable, ret, err);
+
+		if (rc)
+			return rc;
+		from = port + 1;
+	}
+	return 0;
+}
+
+static int none(uint32_t first, uint32_t last, struct err *err)
+{
+	return err_set(err, ERR_CONFLICT, 0, "no port of '%u-%u' is free", first, last);
+}
+
+/* A store that keeps its own order, and cannot tell when others change it. */
+static int acquire_by_store(struct ports *p, const struct lease_request *req, uint32_t first,
+			    uint32_t last, uint32_t start, struct lease *ret, struct err *err)
+{
+	auto_free char *range = xasprintf("%u-%u", first, last);
+	auto_pool pool = { 0 };
+
+	if (pool_parse("PORT", range, &pool, err) < 0)
+		return -1;
+	pool.order = start == first ? POOL_LOWEST : POOL_SPREAD;
+	return lease_acquire_any(p->store, req, &pool, NULL, ports_usable, NULL, ret, err);
+}
+
+int ports_acquire(struct ports *p, const struct lease_request *req, uint32_t wanted, uint32_t first,
+		  uint32_t last, uint32_t start, struct lease *ret, struct err *err)
+{
+	int rc = 0;
+
+	if (wanted)
+		rc = try_port(p, req, wanted, wanted_usable, ret, err);
+	if (rc)
+		return rc < 0 ? -1 : 0;
+	if (!p->store->ops->version)
+		return acquire_by_store(p, req, first, last, start, ret, err);
+	if (refresh(p, err) < 0)
+		return -1;
+	rc = try_range(p, req, start, last, ret, err);
+	if (!rc && start > first)
+		rc = try_range(p, req, first, start - 1, ret, err);
+	if (rc)
+		return rc < 0 ? -1 : 0;
+	return none(first, last, err);
+}
+
+void ports_released(struct ports *p, const char *resource, const char *value)
+{
+	uint32_t port;
+
+	if (strcmp(resource, "PORT") == 0 && port_number(value, &port))
+		clear(p, port);
+}
+
+void ports_forget_expiry(struct ports *p, const char *value)
+{
+	uint32_t port;
+
+	if (port_number(value, &port))
+		p->expires[port] = 0;
+}
+
+uint32_t ports_random(uint32_t first, uint32_t last)
+{
+	uint32_t r = 0;
+
+	if (getrandom(&r, sizeof(r), GRND_NONBLOCK) != (ssize_t)sizeof(r))
+		return first;
+	return first + r % (last - first + 1);
+}

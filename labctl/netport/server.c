@@ -1,0 +1,399 @@
+/* SPDX-License-Identifier: MIT */
+/* server.c - the loop: connections in, requests in batches, replies out. */
+#include "netport/server.h"
+
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/pidfd.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "base/mem.h"
+#include "netport/server_internal.h"
+
+#include "base/banned.h"
+
+enum {
+	EVENTS = 64,
+	ACCEPTS_A_TURN = 64,
+	TICK_MS = 1000,
+};
+
+static int64_t now_ns(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return ts.tv_sec * 1000000000ll + ts.tv_nsec;
+}
+
+int64_t server_now_ms(void)
+{
+	return now_ns() / 1000000;
+}
+
+int64_t server_now_us(void)
+{
+	return now_ns() / 1000;
+}
+
+/* ---- connections ---- */
+
+static unsigned count_peer(const struct server *s, const char *peer)
+{
+	unsigned n = 0;
+
+	for (const struct connection *c = s->first; c; c = c->next)
+		n += strcmp(c->peer, peer) == 0;
+	return n;
+}
+
+/* Without a word of HTTP read: a flood must cost no more than this. */
+static void refuse(int fd, const char *status)
+{
+	char text[160];
+	int n = snprintf(text, sizeof(text),
+			 "HTTP/1.1 %s\r\nContent-Length: 0\r\nRetry-After: 1\r\n"
+			 "Connection: close\r\n\r\n",
+			 status);
+
+	if (send(fd, text, (size_t)n, MSG_DONTWAIT | MSG_NOSIGNAL) < 0)
+		log_debug("netport: a refused peer did not listen");
+	shutdown(fd, SHUT_WR);
+	close(fd);
+}
+
+static void admit(struct server *s, const struct listener *l, int fd,
+		  const struct sockaddr_storage *from, socklen_t len)
+{
+	struct connection probe = { .fd = fd };
+	int one = 1;
+
+	if (s->n_connections >= CONNECTIONS_MAX - 1) {
+		s->stats.refused_all++;
+		refuse(fd, "503 Service Unavailable");
+		return;
+	}
+	if (who_connects(s, &probe, NULL) == 0 &&
+	    count_peer(s, probe.peer) >= CONNECTIONS_PER_PEER) {
+		s->stats.refused_peer++;
+		refuse(fd, "429 Too Many Requests");
+		return;
+	}
+	if (!l->is_unix)
+		setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
+	s->stats.accepted++;
+	http_adopt(s, fd, l->tls, (const struct sockaddr *)from, len);
+}
+
+static void accept_some(struct server *s, const struct listener *l)
+{
+	for (int i = 0; i < ACCEPTS_A_TURN; i++) {
+		struct sockaddr_storage from = { 0 };
+		socklen_t len = sizeof(from);
+		int fd = accept4(l->watch.fd, (struct sockaddr *)&from, &len,
+				 SOCK_CLOEXEC | SOCK_NONBLOCK);
+
+		if (fd < 0)
+			return;
+		admit(s, l, fd, &from, len);
+	}
+}
+
+/* Whoever has not brought a whole request in this time, or not taken a whole reply, goes. */
+static void drop_slow(struct server *s)
+{
+	int64_t now = server_now_ms();
+	struct connection *c = s->first;
+
+	if (now < s->next_check_ms)
+		return;
+	s->next_check_ms = now + TICK_MS;
+	for (; c && now - c->since_ms > IDLE_S * 1000; c = c->next) {
+		bool waits = false;
+
+		for (unsigned i = 0; i < s->n_children; i++)
+			waits |= s->children[i]->connection == c;
+		if (waits)
+			continue;
+		s->stats.timeouts++;
+		shutdown(c->fd, SHUT_RDWR);
+	}
+}
+
+/* ---- children ---- */
+
+static void forget_child(struct server *s, struct exchange *x)
+{
+	for (unsigned i = 0; i < s->n_children; i++) {
+		if (s->children[i] == x)
+			s->children[i] = s->children[--s->n_children];
+	}
+	epoll_ctl(s->epoll, EPOLL_CTL_DEL, x->child.fd, NULL);
+	close(x->child.fd);
+	x->child.fd = -1;
+}
+
+/* The client has gone: the command ends, too. */
+void server_child_done(struct server *s, struct exchange *x)
+{
+	forget_child(s, x);
+	kill(-x->call.child, SIGKILL);
+}
+
+static bool watch_child(struct exchange *x)
+{
+	struct server *s = x->server;
+	int fd = s->n_children < CHILDREN_MAX ? pidfd_open(x->call.child, 0) : -1;
+	struct err err = { 0 };
+
+	x->child = (struct watch){ WATCH_CHILD, fd, x };
+	if (fd < 0 || server_watch(s, &x->child, &err) < 0) {
+		kill(-x->call.child, SIGKILL);
+		if (fd >= 0)
+			close(fd);
+		x->child.fd = -1;
+		x->call.reply.retry = true;
+		api_fail(&x->call, 503, "too many commands run at once");
+		return false;
+	}
+	x->child_until_ms = server_now_ms() + CHILD_S * 1000;
+	s->children[s->n_children++] = x;
+	return true;
+}
+
+static void end_child(struct exchange *x, int code)
+{
+	forget_child(x->server, x);
+	x->call.exited(&x->call, code);
+	http_resume(x);
+}
+
+static void child_ended(struct exchange *x)
+{
+	int status = 0;
+
+	if (waitpid(x->call.child, &status, WNOHANG) == x->call.child)
+		end_child(x, WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status));
+}
+
+/* Reaps what nobody waits for, and ends what runs too long. */
+static void look_after_children(struct server *s)
+{
+	int64_t now = server_now_ms();
+
+	for (unsigned i = s->n_children; i-- > 0;) {
+		struct exchange *x = s->children[i];
+
+		if (now < x->child_until_ms)
+			continue;
+		kill(-x->call.child, SIGKILL);
+		end_child(x, 128 + SIGKILL);
+	}
+	if (!s->n_children) {
+		while (waitpid(-1, NULL, WNOHANG) > 0)
+			continue;
+	}
+}
+
+/* ---- requests ---- */
+
+bool server_take(struct exchange *x)
+{
+	struct server *s = x->server;
+
+	if (x->call.route->flags & ROUTE_WRITES) {
+		if (s->n_batch == CONNECTIONS_MAX) {
+			x->call.reply.retry = true;
+			api_fail(&x->call, 503, "too many requests at once");
+			return false;
+		}
+		s->batch[s->n_batch++] = x;
+		return true;
+	}
+	api_run(&x->call, NULL);
+	return x->call.child && watch_child(x);
+}
+
+/* As it was before the handler ran. */
+static void unrun(struct call *c)
+{
+	if (c->spawned)
+		kill(-c->spawned, SIGKILL);
+	c->spawned = 0;
+	json_decref(c->body);
+	c->body = NULL;
+	str_done(&c->reply.body);
+	c->reply = (struct reply){ 0 };
+}
+
+/* -1: the store failed; nothing of it has happened. *ret_worth: it might go better one by one. */
+static int run_together(struct server *s, struct exchange **x, unsigned n, bool *ret_worth,
+			struct err *err)
+{
+	struct store *store = s->api.store;
+	bool failed = false;
+	int64_t began;
+
+	*ret_worth = false;
+	if (store_begin(store, err) < 0)
+		return -1;
+	for (unsigned i = 0; i < n && !failed; i++)
+		api_run(&x[i]->call, &failed);
+	if (failed) {
+		*ret_worth = n > 1;
+		store_rollback(store);
+		return err_set(err, ERR_ENV, 0, "the lease book failed");
+	}
+	began = server_now_us();
+	if (store_commit(store, err) < 0)
+		return -1;
+	s->stats.commit_us += (uint64_t)(server_now_us() - began);
+	s->stats.batches++;
+	s->stats.batched += n;
+	return 0;
+}
+
+static void run_group(struct server *s, struct exchange **x, unsigned n)
+{
+	struct err err = { 0 };
+	bool worth, alone = n == 1;
+
+	if (run_together(s, x, n, &worth, &err) == 0)
+		return;
+	s->stats.failed_batches++;
+	ports_forget(s->api.ports);
+	/* A handler that failed alone has said more than we know here. */
+	if (alone && x[0]->call.reply.status >= 500 && x[0]->call.reply.body.len) {
+		if (x[0]->call.spawned)
+			kill(-x[0]->call.spawned, SIGKILL);
+		return;
+	}
+	for (unsigned i = 0; i < n; i++)
+		unrun(&x[i]->call);
+	for (unsigned i = 0; i < n; i++) {
+		if (worth)
+			run_group(s, &x[i], 1);
+		else
+			api_error(&x[i]->call, 503, &err);
+	}
+	if (!worth)
+		log_warn("netport: %s", err.msg);
+}
+
+static void run_batch(struct server *s)
+{
+	unsigned n = s->n_batch;
+
+	if (!n)
+		return;
+	run_group(s, s->batch, n);
+	s->n_last = n;
+	s->n_batch = 0;
+	for (unsigned i = 0; i < n; i++)
+		http_resume(s->batch[i]);
+	http_run(s);
+}
+
+static void sweep(struct server *s)
+{
+	int64_t now = server_now_ms();
+	struct err err = { 0 };
+	size_t n = 0;
+
+	if (now < s->next_sweep_ms)
+		return;
+	s->next_sweep_ms = now + SWEEP_S * 1000;
+	if (lease_sweep(s->api.store, &n, &err) < 0)
+		log_warn("netport: %s", err.msg);
+	if (n)
+		ports_forget(s->api.ports);
+}
+
+/* ---- the loop ---- */
+
+static void turn(struct server *s)
+{
+	struct epoll_event ev[EVENTS];
+	int timeout = s->n_batch || http_is_due(s) ? 0 : TICK_MS;
+	int n = epoll_wait(s->epoll, ev, EVENTS, timeout);
+
+	for (int i = 0; i < n; i++) {
+		struct watch *w = ev[i].data.ptr;
+
+		if (w->kind == WATCH_LISTENER)
+			accept_some(s, w->of);
+		else if (w->kind == WATCH_CHILD)
+			child_ended(w->of);
+	}
+	http_run(s);
+	run_batch(s);
+	drop_slow(s);
+	look_after_children(s);
+	sweep(s);
+	stats_flush(s);
+}
+
+static int set_up(struct server *s, struct err *err)
+{
+	s->epoll = epoll_create1(EPOLL_CLOEXEC);
+	if (s->epoll < 0)
+		return err_set(err, ERR_ENV, errno, "no epoll");
+	if (s->config->allow_shell &&
+	    shell_rules_load(s->config->allow_shell, &s->api.shell, err) < 0)
+		return -1;
+	if (!s->config->tls_cert != !s->config->tls_key)
+		return err_set(err, ERR_USAGE, 0, "--tls-cert and --tls-key go together");
+	if (tokens_load(&s->tokens, err) < 0 || http_start(s, err) < 0)
+		return -1;
+	return server_listen(s, err);
+}
+
+static void tear_down(struct server *s)
+{
+	/* libmicrohttpd must not be stopped with connections that wait. */
+	while (s->n_children) {
+		kill(-s->children[0]->call.child, SIGKILL);
+		end_child(s->children[0], 128 + SIGKILL);
+	}
+	run_batch(s);
+	http_run(s);
+	server_unlisten(s);
+	http_stop(s);
+	stats_flush(s);
+	str_done(&s->stats.log);
+	tokens_done(&s->tokens);
+	api_done(&s->api);
+	if (s->epoll >= 0)
+		close(s->epoll);
+}
+
+int server_run(const struct server_config *config, struct store *store, struct err *err)
+{
+	auto_free struct server *s = xcalloc(1, sizeof(*s));
+	int rc;
+
+	s->config = config;
+	s->epoll = -1;
+	tokens_init(&s->tokens, config->state_dir);
+	if (api_init(&s->api, store, err) < 0)
+		return -1;
+	s->api.metrics = stats_metrics;
+	s->api.metrics_arg = s;
+	if (config->offer_ms)
+		s->api.offer_ms = config->offer_ms;
+	rc = set_up(s, err);
+	if (rc == 0) {
+		if (config->ready)
+			config->ready(config->ready_arg, s->where);
+		while (!interrupt_seen())
+			turn(s);
+	}
+	tear_down(s);
+	return rc;
+}
