@@ -208,7 +208,8 @@ static int take_port(struct call *c, const struct wish *w, const struct pool *po
 	if (w->prefer && parse_u32(w->prefer, 1, PORTS_LAST, &wanted, err) < 0)
 		return err_wrap(err, "prefer");
 	return ports_acquire(c->api->ports, &w->req, wanted, pool->first, pool->last,
-			     w->lowest ? pool->first : ports_random(pool->first, pool->last), ret,
+			     w->lowest ? pool->first
+				       : ports_cursor(c->api->ports, pool->first, pool->last), ret,
 			     err);
 }
 

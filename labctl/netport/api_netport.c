@@ -307,13 +307,13 @@ static int get_port(struct call *c, struct err *err)
 	struct api *api = c->api;
 	struct err why = { 0 };
 	auto_lease l = { 0 };
-	auto_pool pool = { 0 };
+	uint32_t first, last;
 	int rc;
 
-	if (pool_get(api->store, "PORT", &pool, err) < 0)
+	if (ports_pool(api->ports, &first, &last, err) < 0)
 		return -1;
-	rc = ports_acquire(api->ports, &req, wanted, pool.first, pool.last,
-			   ports_random(pool.first, pool.last), &l, &why);
+	rc = ports_acquire(api->ports, &req, wanted, first, last,
+			   ports_cursor(api->ports, first, last), &l, &why);
 	/* "Any free one" ends only with the numbers. */
 	if (rc < 0 && err_is(&why, ERR_CONFLICT))
 		rc = ports_acquire(api->ports, &req, 0, PORTS_FIRST, PORTS_LAST, PORTS_FIRST, &l,

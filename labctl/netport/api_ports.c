@@ -25,14 +25,32 @@ struct ports {
 	uint64_t taken[(PORTS_LAST + 1) / 64];
 	int64_t expires[PORTS_LAST + 1]; /* milliseconds, 0: never */
 	int64_t next_expiry;		 /* the first of them, or NEVER */
+	bool fresh;			 /* compared with the book in this turn */
+	uint32_t cursor;		 /* the port that was found last */
+	bool pool_known;		 /* in this turn */
+	uint32_t pool_first, pool_last;
 };
+
+static uint32_t random_port(void)
+{
+	uint16_t r = 0;
+
+	/* Before the kernel's generator is ready (early boot) the lowest will do. */
+	return getrandom(&r, sizeof(r), GRND_NONBLOCK) == sizeof(r) ? r : 0;
+}
 
 struct ports *ports_new(struct store *s)
 {
 	struct ports *p = xcalloc(1, sizeof(*p));
 
 	p->store = s;
+	p->cursor = random_port();
 	return p;
+}
+
+void ports_turn(struct ports *p)
+{
+	p->fresh = p->pool_known = false;
 }
 
 void ports_free(struct ports *p)
@@ -42,7 +60,7 @@ void ports_free(struct ports *p)
 
 void ports_forget(struct ports *p)
 {
-	p->known = false;
+	p->known = p->fresh = false;
 }
 
 static int64_t now_ms(void)
@@ -111,6 +129,8 @@ static int refresh(struct ports *p, struct err *err)
 {
 	uint64_t version;
 
+	if (p->fresh)
+		return 0;
 	if (p->store->ops->version(p->store, &version, err) < 0)
 		return -1;
 	if (!p->known || version != p->version) {
@@ -120,6 +140,7 @@ static int refresh(struct ports *p, struct err *err)
 		p->known = true;
 	}
 	expire(p);
+	p->fresh = true;
 	return 0;
 }
 
@@ -213,6 +234,8 @@ static int try_range(struct ports *p, const struct lease_request *req, uint32_t 
 	while (from <= to && (port = next_free(p, from, to))) {
 		int rc = try_port(p, req, port, ports_usable, ret, err);
 
+		if (rc > 0)
+			p->cursor = port;
 		if (rc)
 			return rc;
 		from = port + 1;
@@ -275,11 +298,23 @@ void ports_forget_expiry(struct ports *p, const char *value)
 		p->expires[port] = 0;
 }
 
-uint32_t ports_random(uint32_t first, uint32_t last)
+uint32_t ports_cursor(const struct ports *p, uint32_t first, uint32_t last)
 {
-	uint32_t r = 0;
+	return p->cursor >= first && p->cursor < last ? p->cursor + 1 : first + p->cursor % (last - first + 1);
+}
 
-	if (getrandom(&r, sizeof(r), GRND_NONBLOCK) != (ssize_t)sizeof(r))
-		return first;
-	return first + r % (last - first + 1);
+int ports_pool(struct ports *p, uint32_t *ret_first, uint32_t *ret_last, struct err *err)
+{
+	auto_pool pool = { 0 };
+
+	if (!p->pool_known) {
+		if (pool_get(p->store, "PORT", &pool, err) < 0)
+			return -1;
+		p->pool_first = pool.first;
+		p->pool_last = pool.last;
+		p->pool_known = true;
+	}
+	*ret_first = p->pool_first;
+	*ret_last = p->pool_last;
+	return 0;
 }

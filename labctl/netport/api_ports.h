@@ -30,12 +30,18 @@ int ports_acquire(struct ports *p, const struct lease_request *req, uint32_t wan
 int ports_in_use(uint32_t port, bool *ret, struct err *err) MUST_CHECK;
 /* A lease_usable_fn for a single port; arg is not used. */
 bool ports_usable(void *arg, const struct resource_value *v, const char **ret_why);
+/* A new turn: the map is compared with the book at the next use, and then holds for the turn. */
+void ports_turn(struct ports *p);
+/* Where to look for any port: behind the one that was found last, so that one just given back is
+ * not handed out next. */
+uint32_t ports_cursor(const struct ports *p, uint32_t first, uint32_t last);
+/* The pool of ports, [first, last], as configured. */
+int ports_pool(struct ports *p, uint32_t *ret_first, uint32_t *ret_last, struct err *err) MUST_CHECK;
 /* The map forgets what it knows: a batch was rolled back, or leases went. */
 void ports_forget(struct ports *p);
 /* This port's lease ended. */
 void ports_released(struct ports *p, const char *resource, const char *value);
 /* This port's lease lasts now. */
 void ports_forget_expiry(struct ports *p, const char *value);
-uint32_t ports_random(uint32_t first, uint32_t last);
 
 #endif

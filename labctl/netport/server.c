@@ -22,6 +22,8 @@ enum {
 	EVENTS = 64,
 	ACCEPTS_A_TURN = 64,
 	TICK_MS = 1000,
+	GATHER_US = 200,
+	GATHER_STEP_NS = 50000,
 };
 
 static int64_t now_ns(void)
@@ -293,11 +295,30 @@ static void run_batch(struct server *s)
 	if (!n)
 		return;
 	run_group(s, s->batch, n);
-	s->n_last = n;
+	s->n_last[1] = s->n_last[0];
+	s->n_last[0] = n;
 	s->n_batch = 0;
 	for (unsigned i = 0; i < n; i++)
 		http_resume(s->batch[i]);
 	http_run(s);
+}
+
+/* Requests that come within a moment of the first share its wait for the disk. As many are waited
+ * for as came in the last two batches: with clients that each wait for their reply, those are all
+ * there are. */
+static void gather(struct server *s)
+{
+	struct timespec moment = { .tv_nsec = GATHER_STEP_NS };
+	int64_t until = server_now_us() + GATHER_US;
+	unsigned wanted = s->n_last[0] + s->n_last[1];
+	struct epoll_event ev[EVENTS];
+
+	if (wanted > s->n_connections)
+		wanted = s->n_connections;
+	while (s->n_batch && s->n_batch < wanted && server_now_us() < until) {
+		if (epoll_pwait2(s->epoll, ev, EVENTS, &moment, NULL) > 0)
+			http_run(s);
+	}
 }
 
 static void sweep(struct server *s)
@@ -331,7 +352,9 @@ static void turn(struct server *s)
 		else if (w->kind == WATCH_CHILD)
 			child_ended(w->of);
 	}
+	ports_turn(s->api.ports);
 	http_run(s);
+	gather(s);
 	run_batch(s);
 	drop_slow(s);
 	look_after_children(s);
@@ -349,6 +372,8 @@ static int set_up(struct server *s, struct err *err)
 		return -1;
 	if (!s->config->tls_cert != !s->config->tls_key)
 		return err_set(err, ERR_USAGE, 0, "--tls-cert and --tls-key go together");
+	if (s->api.store->ops->serve && s->api.store->ops->serve(s->api.store, err) < 0)
+		return -1;
 	if (tokens_load(&s->tokens, err) < 0 || http_start(s, err) < 0)
 		return -1;
 	return server_listen(s, err);

@@ -102,7 +102,7 @@ struct server {
 	struct connection *first, *last;
 	unsigned n_connections;
 	struct exchange *batch[CONNECTIONS_MAX];
-	unsigned n_batch, n_last; /* of this turn, of the one before */
+	unsigned n_batch, n_last[2]; /* of this turn, of the two before */
 	struct exchange *children[CHILDREN_MAX];
 	unsigned n_children;
 	int64_t next_sweep_ms, next_check_ms;

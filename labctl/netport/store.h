@@ -95,6 +95,9 @@ struct store_ops {
 	int (*commit)(struct store *s, struct err *err);
 	void (*rollback)(struct store *s);
 
+	/* This handle will live long and write a lot. NULL: all the same to it. */
+	int (*serve)(struct store *s, struct err *err);
+
 	/* A number that changes when another handle has changed the book. NULL: it cannot tell. */
 	int (*version)(struct store *s, uint64_t *ret, struct err *err);
 

@@ -121,8 +121,9 @@ static int insert(struct store_sqlite *s, const struct store_want *want,
 	int64_t now = sql_now_ms(), expires = want->ttl_ms ? now + want->ttl_ms : 0;
 
 	/* A few a time, so that the book does not grow where nobody sweeps. */
-	if (!stmt || sql_run(s, SQL_DELETE_SOME_EXPIRED, now, 0, err) < 0)
+	if (!stmt || (!s->tidied && sql_run(s, SQL_DELETE_SOME_EXPIRED, now, 0, err) < 0))
 		return -1;
+	s->tidied = true;
 	sql_bind_text(stmt, 1, l->resource);
 	sql_bind_text(stmt, 2, v->text);
 	if (v->is_number)
@@ -548,6 +549,7 @@ const struct store_ops store_sqlite_ops = {
 	.begin = store_sqlite_begin,
 	.commit = store_sqlite_commit,
 	.rollback = store_sqlite_rollback,
+	.serve = store_sqlite_serve,
 	.version = sqlite_version,
 	.check = sqlite_check,
 };

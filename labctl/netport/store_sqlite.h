@@ -25,7 +25,8 @@ struct store_sqlite {
 	char *path;
 	struct sqlite3 *db;
 	struct sqlite3_stmt *stmt[STORE_STATEMENTS]; /* prepared at first use */
-	bool in_batch;
+	bool in_batch, serves;
+	bool tidied; /* in this transaction */
 	struct bound_view view; /* of one operation */
 	unsigned busy_ms;	/* how long to wait for another writer */
 	int64_t busy_since;	/* monotonic */
@@ -51,6 +52,7 @@ int store_sqlite_damaged(const char *path, const char *what, struct err *err);
 
 int store_sqlite_open(const char *path, enum store_mode mode, struct store **ret,
 		      struct err *err) MUST_CHECK;
+int store_sqlite_serve(struct store *s, struct err *err);
 void store_sqlite_close(struct store *s);
 
 #endif

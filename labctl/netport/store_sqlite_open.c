@@ -25,6 +25,7 @@ enum {
 	BOOK_MAX = 256 << 20,
 };
 
+#define SERVE_CHECKPOINT_PAGES "2000"
 #define CHECKPOINT_PAGES "256" /* a book that nobody has open is read through its whole log */
 
 DEFINE_AUTO(sqlite, sqlite3 *, sqlite3_close, NULL)
@@ -76,9 +77,20 @@ static int configure(struct store_sqlite *s, struct err *err)
 		    "open", err);
 }
 
+/* Fewer checkpoints, as each is two more waits for the disk; what they save, short commands that
+ * read the whole log, is paid at the end. */
+int store_sqlite_serve(struct store *base, struct err *err)
+{
+	struct store_sqlite *s = (struct store_sqlite *)base;
+
+	s->serves = true;
+	return exec(s, "PRAGMA wal_autocheckpoint=" SERVE_CHECKPOINT_PAGES "; PRAGMA cache_size=-32768",
+		    "open", err);
+}
+
 static int open_file(struct store_sqlite *s, const char *path, int flags, struct err *err)
 {
-	int rc = sqlite3_open_v2(path, &s->db, flags, NULL);
+	int rc = sqlite3_open_v2(path, &s->db, flags | SQLITE_OPEN_NOMUTEX, NULL);
 
 	if (rc != SQLITE_OK)
 		return store_sqlite_error(s->db, s->path, rc, "open", err);
@@ -294,6 +306,8 @@ void store_sqlite_close(struct store *base)
 
 	for (size_t i = 0; i < STORE_STATEMENTS; i++)
 		sqlite3_finalize(s->stmt[i]);
+	if (s->serves)
+		sqlite3_wal_checkpoint_v2(s->db, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
 	sqlite3_close(s->db);
 	free(s->path);
 	free(s->base.name);

@@ -130,8 +130,10 @@ int sql_run(struct store_sqlite *s, enum store_statement which, int64_t id, int6
 int sql_begin(struct store_sqlite *s, struct err *err)
 {
 	s->view = (struct bound_view){ 0 };
-	if (!s->in_batch)
+	if (!s->in_batch) {
+		s->tidied = false;
 		return run(s, SQL_BEGIN, err);
+	}
 	/* SQLite itself rolls back when the disk is full: the rest must not count either. */
 	if (sqlite3_get_autocommit(s->db))
 		return err_set(err, ERR_ENV, 0, "the batch has failed already");
@@ -156,6 +158,7 @@ int store_sqlite_begin(struct store *base, struct err *err)
 		return err_set(err, ERR_INTERNAL, 0, "a batch within a batch");
 	if (run(s, SQL_BEGIN, err) < 0)
 		return -1;
+	s->tidied = false;
 	s->in_batch = true;
 	return 0;
 }
