@@ -280,8 +280,17 @@ const struct command cmd_netport_release = {
 };
 
 static const struct command *const verbs[] = {
-	&cmd_netport_acquire, &cmd_netport_renew, &cmd_netport_release, &cmd_netport_list,
-	&cmd_netport_who,     &cmd_netport_pool,  &cmd_netport_run,	NULL,
+	&cmd_netport_acquire,
+	&cmd_netport_renew,
+	&cmd_netport_release,
+	&cmd_netport_list,
+	&cmd_netport_who,
+	&cmd_netport_pool,
+	&cmd_netport_run,
+	&cmd_netport_serve,
+	&cmd_netport_token,
+	&cmd_netport_openapi,
+	NULL,
 };
 
 const struct command cmd_netport = {

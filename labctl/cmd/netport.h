@@ -25,6 +25,7 @@ json_t *netport_lease_json(const struct lease *l);
 json_t *netport_leases_json(const struct lease_list *l);
 
 extern const struct command cmd_netport_acquire, cmd_netport_renew, cmd_netport_release,
-	cmd_netport_list, cmd_netport_who, cmd_netport_pool, cmd_netport_run;
+	cmd_netport_list, cmd_netport_who, cmd_netport_pool, cmd_netport_run, cmd_netport_serve,
+	cmd_netport_token, cmd_netport_openapi;
 
 #endif

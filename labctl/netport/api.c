@@ -171,8 +171,9 @@ void api_error(struct call *c, unsigned status, const struct err *err)
 		reply_json(c, status, json_pack("{s:s}", "detail", err->msg));
 		return;
 	}
-	reply_json(c, status, json_pack("{s:{s:s, s:s, s:s*}}", "error", "kind", status_word(status),
-					"message", err->msg, "hint", err->hint[0] ? err->hint : NULL));
+	reply_json(c, status,
+		   json_pack("{s:{s:s, s:s, s:s*}}", "error", "kind", status_word(status),
+			     "message", err->msg, "hint", err->hint[0] ? err->hint : NULL));
 }
 
 void api_fail(struct call *c, unsigned status, const char *fmt, ...)
@@ -429,8 +430,8 @@ static bool params_fit(struct call *c)
 
 	for (const struct param *p = c->route->params; p && p->name; p++) {
 		const char *text = call_query(c, p->name), *type = "value_error.missing";
-		const char *msg = !text ? (p->required ? "field required" : NULL)
-					: wrong(p, text, &type);
+		const char *msg =
+			!text ? (p->required ? "field required" : NULL) : wrong(p, text, &type);
 
 		if (!msg)
 			continue;
@@ -441,10 +442,10 @@ static bool params_fit(struct call *c)
 	if (!details)
 		return true;
 	if (c->family == API_MODERN) {
-		const char *name = json_string_value(json_array_get(
-			json_object_get(json_array_get(details, 0), "loc"), 1));
-		const char *msg = json_string_value(
-			json_object_get(json_array_get(details, 0), "msg"));
+		const char *name = json_string_value(
+			json_array_get(json_object_get(json_array_get(details, 0), "loc"), 1));
+		const char *msg =
+			json_string_value(json_object_get(json_array_get(details, 0), "msg"));
 
 		api_fail(c, 400, "parameter '%s': %s", name, msg);
 		json_decref(details);

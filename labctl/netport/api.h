@@ -87,7 +87,7 @@ struct route {
 	const char *body;	    /* name of the body's schema; NULL: none is read */
 	const char *result;	    /* name of the reply's schema; NULL: none */
 	unsigned flags;
-	unsigned scope; /* what the caller needs */
+	unsigned scope;	 /* what the caller needs */
 	unsigned status; /* of success */
 	int (*handle)(struct call *c, struct err *err);
 };
@@ -169,8 +169,8 @@ json_t *json_time(int64_t ms);
 
 #define DETAIL_QUERY "query"
 /* netport: one more entry of FastAPI's "detail", 422. where: "query", "body". */
-void detail_add(struct call *c, json_t *list, const char *where, const char *name,
-		const char *msg, const char *type);
+void detail_add(struct call *c, json_t *list, const char *where, const char *name, const char *msg,
+		const char *type);
 void reply_unprocessable(struct call *c, const char *name, const char *msg, const char *type);
 
 /* portmaster: one more entry of a Django REST framework error object, {"field": ["msg"]}. */

@@ -43,8 +43,9 @@ static json_t *lease_json(const struct lease *l)
 	return json_pack("{s:I, s:s, s:s, s:s, s:I, s:s, s:o, s:o, s:s}", "id", (json_int_t)l->id,
 			 "resource", l->resource, "value", l->value, "owner", l->owner, "uid",
 			 (json_int_t)l->uid, "note",
-			 str_starts(l->owner, "portmaster:") ? "" : l->note, "created", json_time(l->created),
-			 "expires", json_time(l->expires), "bound", bound_word(l->bound));
+			 str_starts(l->owner, "portmaster:") ? "" : l->note, "created",
+			 json_time(l->created), "expires", json_time(l->expires), "bound",
+			 bound_word(l->bound));
 }
 
 /* ---- leases ---- */
@@ -153,7 +154,7 @@ static int check_keys(const json_t *body, const char *const *known, struct err *
 	const char *key;
 	json_t *v;
 
-	json_object_foreach((json_t *)(uintptr_t)body, key, v) {
+	json_object_foreach ((json_t *)(uintptr_t)body, key, v) {
 		size_t i = 0;
 
 		while (known[i] && strcmp(known[i], key) != 0)
@@ -209,8 +210,8 @@ static int take_port(struct call *c, const struct wish *w, const struct pool *po
 		return err_wrap(err, "prefer");
 	return ports_acquire(c->api->ports, &w->req, wanted, pool->first, pool->last,
 			     w->lowest ? pool->first
-				       : ports_cursor(c->api->ports, pool->first, pool->last), ret,
-			     err);
+				       : ports_cursor(c->api->ports, pool->first, pool->last),
+			     ret, err);
 }
 
 static int acquire_any(struct call *c, const struct wish *w, struct lease *ret, struct err *err)
@@ -255,7 +256,8 @@ static int acquire(struct call *c, const struct wish *w, struct lease *ret, stru
 /* What the same key of the same caller got before. 1: the reply is made; 0: nothing; -1. */
 static int replay(struct call *c, const char *key, const char *hash, struct err *err)
 {
-	struct lease_filter filter = { .resource = IDEMPOTENCY, .value = key,
+	struct lease_filter filter = { .resource = IDEMPOTENCY,
+				       .value = key,
 				       .uid = LEASE_ANY_UID };
 	auto_lease_list before = { 0 }, list = { 0 };
 	const char *then, *resource, *value;
@@ -316,8 +318,8 @@ static int lease_create(struct call *c, struct err *err)
 	if (take_wish(c, &w, err) < 0)
 		return -1;
 	if (text) {
-		auto_free char *whole = xasprintf("%u\n%s\n%s", c->caller.uid, c->caller.owner,
-						  text);
+		auto_free char *whole =
+			xasprintf("%u\n%s\n%s", c->caller.uid, c->caller.owner, text);
 
 		if (!*text || strlen(text) > KEY_MAX)
 			return err_set(err, ERR_USAGE, 0, "an Idempotency-Key has 1 to %d bytes",
@@ -528,8 +530,9 @@ static int whoami(struct call *c, struct err *err)
 	auto_free char *scopes = scopes_text(c->caller.scopes);
 
 	(void)err;
-	reply_json(c, 200, json_pack("{s:s, s:I, s:s}", "owner", c->caller.owner, "uid",
-				     (json_int_t)c->caller.uid, "scopes", scopes));
+	reply_json(c, 200,
+		   json_pack("{s:s, s:I, s:s}", "owner", c->caller.owner, "uid",
+			     (json_int_t)c->caller.uid, "scopes", scopes));
 	return 0;
 }
 
@@ -594,8 +597,8 @@ static const struct param list_params[] = {
 #define LABS   "/api/labs"
 
 const struct route routes_modern[] = {
-	{ OWN_READS, .path = LEASES, .summary = "Leases", .params = list_params,
-	  .result = "Leases", .handle = lease_index },
+	{ OWN_READS, .path = LEASES, .summary = "Leases", .params = list_params, .result = "Leases",
+	  .handle = lease_index },
 	{ OWN_CHANGES, .method = "POST", .path = LEASES, .status = 201,
 	  .summary = "Lease a value, or any value of a range; an Idempotency-Key header makes it "
 		     "safe to repeat",

@@ -363,7 +363,7 @@ static int list_interfaces(struct call *c, struct err *err)
 		size_t i;
 		json_t *name;
 
-		json_array_foreach(data, i, name)
+		json_array_foreach (data, i, name)
 			known |= strcmp(json_string_value(name), a->ifa_name) == 0;
 		if (!known)
 			json_array_append_new(data, json_string(a->ifa_name));
@@ -448,8 +448,9 @@ const struct route routes_netport[] = {
 	  .params = key_params, .result = "DataBool", .handle = is_reserved },
 	{ NP_READS, .path = "/db/my_resources", .summary = "What the caller holds, as \"R:V\"",
 	  .params = my_params, .result = "DataTexts", .handle = my_resources },
-	{ NP_READS, .path = "/db/get_client_resources", .summary = "What a client holds, as \"R:V\"",
-	  .params = client_params, .result = "DataTexts", .handle = get_client_resources },
+	{ NP_READS, .path = "/db/get_client_resources",
+	  .summary = "What a client holds, as \"R:V\"", .params = client_params,
+	  .result = "DataTexts", .handle = get_client_resources },
 	{ NP_CHANGES, .path = "/db/release_resource",
 	  .summary = "Release a value that the caller holds", .params = key_params,
 	  .result = "DataBool", .handle = release_resource },
@@ -466,8 +467,9 @@ const struct route routes_netport[] = {
 	{ NP_READS, .path = "/networking/is_port_in_use",
 	  .summary = "Does a program on this host use the port?", .params = port_params,
 	  .result = "DataBool", .handle = is_port_in_use },
-	{ NP_READS, .path = "/networking/whats_my_ip", .summary = "The caller, as the service sees it",
-	  .result = "DataText", .handle = whats_my_ip },
+	{ NP_READS, .path = "/networking/whats_my_ip",
+	  .summary = "The caller, as the service sees it", .result = "DataText",
+	  .handle = whats_my_ip },
 	{ NP_READS, .path = "/networking/list_interfaces",
 	  .summary = "The network interfaces of this host", .result = "DataTexts",
 	  .handle = list_interfaces },

@@ -275,7 +275,7 @@ static int offer_create(struct call *c, struct err *err)
 	int rc = service_get(c->api->store, c->arg[0], &s, err);
 
 	if (rc == 1) {
-		name = field_text(c->body, "name", INSTANCE_MAX, errors);
+		name = body_text(c->body, "name", INSTANCE_MAX, errors);
 		if (name)
 			owner = owner_text(s.name, name);
 	} else if (rc == 0) {

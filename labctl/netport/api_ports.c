@@ -300,7 +300,8 @@ void ports_forget_expiry(struct ports *p, const char *value)
 
 uint32_t ports_cursor(const struct ports *p, uint32_t first, uint32_t last)
 {
-	return p->cursor >= first && p->cursor < last ? p->cursor + 1 : first + p->cursor % (last - first + 1);
+	return p->cursor >= first && p->cursor < last ? p->cursor + 1
+						      : first + p->cursor % (last - first + 1);
 }
 
 int ports_pool(struct ports *p, uint32_t *ret_first, uint32_t *ret_last, struct err *err)

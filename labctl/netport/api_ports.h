@@ -36,7 +36,8 @@ void ports_turn(struct ports *p);
  * not handed out next. */
 uint32_t ports_cursor(const struct ports *p, uint32_t first, uint32_t last);
 /* The pool of ports, [first, last], as configured. */
-int ports_pool(struct ports *p, uint32_t *ret_first, uint32_t *ret_last, struct err *err) MUST_CHECK;
+int ports_pool(struct ports *p, uint32_t *ret_first, uint32_t *ret_last,
+	       struct err *err) MUST_CHECK;
 /* The map forgets what it knows: a batch was rolled back, or leases went. */
 void ports_forget(struct ports *p);
 /* This port's lease ended. */

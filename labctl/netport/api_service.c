@@ -131,7 +131,7 @@ static bool has_control(const char *text)
 	return false;
 }
 
-const char *field_text(const json_t *body, const char *name, size_t max, json_t *errors)
+const char *body_text(const json_t *body, const char *name, size_t max, json_t *errors)
 {
 	const json_t *v = json_object_get(body, name);
 	const char *text = json_string_value(v);
@@ -158,7 +158,7 @@ const char *field_text(const json_t *body, const char *name, size_t max, json_t 
 
 static void take_name(const json_t *body, struct service *s, json_t *errors)
 {
-	const char *text = field_text(body, "name", NAME_MAX_LEN, errors);
+	const char *text = body_text(body, "name", NAME_MAX_LEN, errors);
 
 	if (text && strchr(text, '/'))
 		field_error(errors, "name", "A '/' is not allowed.");

@@ -32,7 +32,7 @@ void service_missing(struct call *c); /* 404 */
 
 /* A field of a body as Django REST framework checks a text: NULL, and an error added, when it does
  * not fit. Borrowed from body. */
-const char *field_text(const json_t *body, const char *name, size_t max, json_t *errors);
+const char *body_text(const json_t *body, const char *name, size_t max, json_t *errors);
 
 int service_list(struct call *c, struct err *err);
 int service_create(struct call *c, struct err *err);

@@ -90,7 +90,7 @@ static void admit(struct server *s, const struct listener *l, int fd,
 	if (!l->is_unix)
 		setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
 	s->stats.accepted++;
-	http_adopt(s, fd, l->tls, (const struct sockaddr *)from, len);
+	web_adopt(s, fd, l->tls, (const struct sockaddr *)from, len);
 }
 
 static void accept_some(struct server *s, const struct listener *l)
@@ -173,7 +173,7 @@ static void end_child(struct exchange *x, int code)
 {
 	forget_child(x->server, x);
 	x->call.exited(&x->call, code);
-	http_resume(x);
+	web_resume(x);
 }
 
 static void child_ended(struct exchange *x)
@@ -299,8 +299,8 @@ static void run_batch(struct server *s)
 	s->n_last[0] = n;
 	s->n_batch = 0;
 	for (unsigned i = 0; i < n; i++)
-		http_resume(s->batch[i]);
-	http_run(s);
+		web_resume(s->batch[i]);
+	web_run(s);
 }
 
 /* Requests that come within a moment of the first share its wait for the disk. As many are waited
@@ -317,7 +317,7 @@ static void gather(struct server *s)
 		wanted = s->n_connections;
 	while (s->n_batch && s->n_batch < wanted && server_now_us() < until) {
 		if (epoll_pwait2(s->epoll, ev, EVENTS, &moment, NULL) > 0)
-			http_run(s);
+			web_run(s);
 	}
 }
 
@@ -341,7 +341,7 @@ static void sweep(struct server *s)
 static void turn(struct server *s)
 {
 	struct epoll_event ev[EVENTS];
-	int timeout = s->n_batch || http_is_due(s) ? 0 : TICK_MS;
+	int timeout = s->n_batch || web_is_due(s) ? 0 : TICK_MS;
 	int n = epoll_wait(s->epoll, ev, EVENTS, timeout);
 
 	for (int i = 0; i < n; i++) {
@@ -353,7 +353,7 @@ static void turn(struct server *s)
 			child_ended(w->of);
 	}
 	ports_turn(s->api.ports);
-	http_run(s);
+	web_run(s);
 	gather(s);
 	run_batch(s);
 	drop_slow(s);
@@ -374,7 +374,7 @@ static int set_up(struct server *s, struct err *err)
 		return err_set(err, ERR_USAGE, 0, "--tls-cert and --tls-key go together");
 	if (s->api.store->ops->serve && s->api.store->ops->serve(s->api.store, err) < 0)
 		return -1;
-	if (tokens_load(&s->tokens, err) < 0 || http_start(s, err) < 0)
+	if (tokens_load(&s->tokens, err) < 0 || web_start(s, err) < 0)
 		return -1;
 	return server_listen(s, err);
 }
@@ -387,9 +387,9 @@ static void tear_down(struct server *s)
 		end_child(s->children[0], 128 + SIGKILL);
 	}
 	run_batch(s);
-	http_run(s);
+	web_run(s);
 	server_unlisten(s);
-	http_stop(s);
+	web_stop(s);
 	stats_flush(s);
 	str_done(&s->stats.log);
 	tokens_done(&s->tokens);

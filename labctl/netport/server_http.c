@@ -64,7 +64,7 @@ static void on_connection(void *arg, struct MHD_Connection *mhd, void **context,
 	*context = c;
 }
 
-void http_adopt(struct server *s, int fd, bool tls, const struct sockaddr *addr, socklen_t len)
+void web_adopt(struct server *s, int fd, bool tls, const struct sockaddr *addr, socklen_t len)
 {
 	if (MHD_add_connection(tls ? s->secure : s->plain, fd, addr, len) != MHD_YES)
 		log_debug("netport: a connection was refused");
@@ -127,10 +127,11 @@ static void add_headers(struct MHD_Response *response, const struct reply *reply
 	MHD_add_response_header(response, "Cache-Control", "no-store");
 	if (reply->type) {
 		MHD_add_response_header(response, "X-Content-Type-Options", "nosniff");
-		MHD_add_response_header(response, "Content-Security-Policy",
-					"default-src 'none'; style-src 'unsafe-inline'; script-src "
-					"'unsafe-inline'; connect-src 'self'; img-src data:; "
-					"frame-ancestors 'none'; base-uri 'none'; form-action 'none'");
+		MHD_add_response_header(
+			response, "Content-Security-Policy",
+			"default-src 'none'; style-src 'unsafe-inline'; script-src "
+			"'unsafe-inline'; connect-src 'self'; img-src data:; "
+			"frame-ancestors 'none'; base-uri 'none'; form-action 'none'");
 	}
 	if (reply->allow[0])
 		MHD_add_response_header(response, "Allow", reply->allow);
@@ -258,7 +259,7 @@ static enum MHD_Result on_request(void *arg, struct MHD_Connection *mhd, const c
 	return MHD_NO;
 }
 
-void http_resume(struct exchange *x)
+void web_resume(struct exchange *x)
 {
 	x->state = EXCHANGE_READY;
 	MHD_resume_connection(x->mhd);
@@ -286,16 +287,16 @@ static struct MHD_Daemon *start_daemon(struct server *s, unsigned flags, const c
 	};
 	struct MHD_OptionItem none[] = { { MHD_OPTION_END, 0, NULL } };
 
-	return MHD_start_daemon(
-		MHD_USE_EPOLL | MHD_USE_NO_LISTEN_SOCKET | MHD_ALLOW_SUSPEND_RESUME |
-			MHD_USE_ERROR_LOG | flags,
-		0, NULL, NULL, on_request, s, MHD_OPTION_EXTERNAL_LOGGER, on_log, NULL,
-		MHD_OPTION_URI_LOG_CALLBACK, on_target, s, MHD_OPTION_NOTIFY_COMPLETED,
-		on_completed, s, MHD_OPTION_NOTIFY_CONNECTION, on_connection, s,
-		MHD_OPTION_CONNECTION_LIMIT, (unsigned)CONNECTIONS_MAX,
-		MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)HEADER_MAX,
-		MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_ARRAY, key ? tls : none,
-		MHD_OPTION_END);
+	return MHD_start_daemon(MHD_USE_EPOLL | MHD_USE_NO_LISTEN_SOCKET |
+					MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG | flags,
+				0, NULL, NULL, on_request, s, MHD_OPTION_EXTERNAL_LOGGER, on_log,
+				NULL, MHD_OPTION_URI_LOG_CALLBACK, on_target, s,
+				MHD_OPTION_NOTIFY_COMPLETED, on_completed, s,
+				MHD_OPTION_NOTIFY_CONNECTION, on_connection, s,
+				MHD_OPTION_CONNECTION_LIMIT, (unsigned)CONNECTIONS_MAX,
+				MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)HEADER_MAX,
+				MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_ARRAY, key ? tls : none,
+				MHD_OPTION_END);
 }
 
 static int watch_daemon(struct server *s, struct MHD_Daemon *daemon, struct watch *w,
@@ -329,7 +330,7 @@ static int start_tls(struct server *s, struct err *err)
 	return watch_daemon(s, s->secure, &s->secure_watch, err);
 }
 
-int http_start(struct server *s, struct err *err)
+int web_start(struct server *s, struct err *err)
 {
 	s->plain = start_daemon(s, 0, NULL, NULL);
 	if (!s->plain)
@@ -339,7 +340,7 @@ int http_start(struct server *s, struct err *err)
 	return start_tls(s, err);
 }
 
-void http_stop(struct server *s)
+void web_stop(struct server *s)
 {
 	if (s->plain)
 		MHD_stop_daemon(s->plain);
@@ -348,7 +349,7 @@ void http_stop(struct server *s)
 	s->plain = s->secure = NULL;
 }
 
-void http_run(struct server *s)
+void web_run(struct server *s)
 {
 	if (s->plain)
 		MHD_run(s->plain);
@@ -363,7 +364,7 @@ static bool is_due(struct MHD_Daemon *daemon)
 	return daemon && MHD_get_timeout(daemon, &ms) == MHD_YES && ms == 0;
 }
 
-bool http_is_due(const struct server *s)
+bool web_is_due(const struct server *s)
 {
 	return is_due(s->plain) || is_due(s->secure);
 }

@@ -118,19 +118,19 @@ void server_unlisten(struct server *s);
 int server_watch(struct server *s, struct watch *w, struct err *err) MUST_CHECK;
 
 /* server_http.c */
-int http_start(struct server *s, struct err *err) MUST_CHECK;
-void http_stop(struct server *s);
+int web_start(struct server *s, struct err *err) MUST_CHECK;
+void web_stop(struct server *s);
 /* Reads and writes what can be; calls server_take() for every complete request. */
-void http_run(struct server *s);
-/* True: http_run() has work although no descriptor is ready. */
-bool http_is_due(const struct server *s);
+void web_run(struct server *s);
+/* True: web_run() has work although no descriptor is ready. */
+bool web_is_due(const struct server *s);
 /* Takes the socket over. */
-void http_adopt(struct server *s, int fd, bool tls, const struct sockaddr *addr, socklen_t len);
+void web_adopt(struct server *s, int fd, bool tls, const struct sockaddr *addr, socklen_t len);
 /* Lets a waiting exchange go on; its reply is there. */
-void http_resume(struct exchange *x);
+void web_resume(struct exchange *x);
 
 /* server.c */
-/* A whole request has come. True: it waits (see http_resume()); false: the reply is there. */
+/* A whole request has come. True: it waits (see web_resume()); false: the reply is there. */
 bool server_take(struct exchange *x);
 void server_child_done(struct server *s, struct exchange *x);
 

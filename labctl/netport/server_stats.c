@@ -150,8 +150,7 @@ void stats_metrics(void *arg, struct str *out)
 	number(out, "batched_requests_total", "counter", "Requests in them.", t->batched);
 	number(out, "failed_batches_total", "counter", "Transactions that failed.",
 	       t->failed_batches);
-	number(out, "commit_microseconds_total", "counter", "Time spent in commits.",
-	       t->commit_us);
+	number(out, "commit_microseconds_total", "counter", "Time spent in commits.", t->commit_us);
 	number(out, "connections", "gauge", "Open connections.", s->n_connections);
 	number(out, "connections_accepted_total", "counter", "Connections accepted.", t->accepted);
 	number(out, "connections_refused_total", "counter", "Connections refused: too many.",

@@ -26,7 +26,7 @@ struct store_sqlite {
 	struct sqlite3 *db;
 	struct sqlite3_stmt *stmt[STORE_STATEMENTS]; /* prepared at first use */
 	bool in_batch, serves;
-	bool tidied; /* in this transaction */
+	bool tidied;		/* in this transaction */
 	struct bound_view view; /* of one operation */
 	unsigned busy_ms;	/* how long to wait for another writer */
 	int64_t busy_since;	/* monotonic */

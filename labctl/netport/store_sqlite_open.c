@@ -26,7 +26,7 @@ enum {
 };
 
 #define SERVE_CHECKPOINT_PAGES "2000"
-#define CHECKPOINT_PAGES "256" /* a book that nobody has open is read through its whole log */
+#define CHECKPOINT_PAGES       "256" /* a book that nobody has open is read through its whole log */
 
 DEFINE_AUTO(sqlite, sqlite3 *, sqlite3_close, NULL)
 #define auto_sqlite auto_cleanup(sqlite) sqlite3 *
@@ -84,7 +84,9 @@ int store_sqlite_serve(struct store *base, struct err *err)
 	struct store_sqlite *s = (struct store_sqlite *)base;
 
 	s->serves = true;
-	return exec(s, "PRAGMA wal_autocheckpoint=" SERVE_CHECKPOINT_PAGES "; PRAGMA cache_size=-32768",
+	return exec(s,
+		    "PRAGMA wal_autocheckpoint=" SERVE_CHECKPOINT_PAGES
+		    "; PRAGMA cache_size=-32768",
 		    "open", err);
 }
 

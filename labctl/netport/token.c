@@ -130,7 +130,7 @@ static int parse(struct tokens *t, const char *text, struct err *err)
 	bool ok = json_is_array(doc) && json_array_size(doc) <= TOKENS_MAX;
 	size_t i;
 
-	json_array_foreach(doc, i, one) {
+	json_array_foreach (doc, i, one) {
 		struct token token = { 0 };
 
 		ok = ok && take(one, &token);
