@@ -1,0 +1,233 @@
+/* SPDX-License-Identifier: MIT */
+/* test_grade_report.c - the catalogue's own consistency; reports in each form; hints' ladder. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "base/fs.h"
+#include "base/mem.h"
+#include "grade/memory.h"
+#include "grade/report.h"
+
+#include "base/banned.h"
+
+static struct stage the_stage = { .name = "stage1", .title = (char[]){ "Two neighbours" } };
+
+static struct result make(const char *id, enum verdict v, const char *reason)
+{
+	struct result r = { .id = xstrdup(id),
+			    .check = check_find("ipv4.ttl"),
+			    .verdict = v,
+			    .points = v == VERDICT_PASS ? 2 : 0,
+			    .max_points = 2,
+			    .reason = reason ? xstrdup(reason) : NULL,
+			    .ms = 1.234,
+			    .selected = true };
+
+	return r;
+}
+
+static void fill(struct results *r)
+{
+	*r = (struct results){ .passed = 1,
+			       .failed = 1,
+			       .errors = 1,
+			       .pending = 1,
+			       .score = 2,
+			       .max_score = 8,
+			       .seed = 42,
+			       .ms = 1500 };
+	*array_push(r->v, r->n) = make("ipv4.ttl#1", VERDICT_PASS, NULL);
+	*array_push(r->v, r->n) =
+		make("ipv4.ttl#2", VERDICT_FAIL, "the TTL <62> is \"wrong\" & so on");
+	*array_push(r->v, r->n) = make("x.error", VERDICT_ERROR, "no wire");
+	*array_push(r->v, r->n) =
+		make("x.wait", VERDICT_PENDING, "not tried, because x.error did not pass");
+	*array_push(r->v, r->n) = make("x.hidden", VERDICT_PENDING, NULL);
+	r->v[4].selected = false;
+	r->v[1].expected = json_pack("{s:s}", "ipv4.ttl", "63");
+	r->v[1].seen = json_pack("{s:s}", "ipv4.ttl", "62");
+}
+
+static struct report report_of(const struct results *r)
+{
+	return (struct report){ .stage = &the_stage, .lab = "ann", .results = r };
+}
+
+static void test_catalogue(void **state)
+{
+	const struct check *c;
+
+	(void)state;
+	for (size_t i = 0; (c = check_at(i)); i++) {
+		assert_ptr_equal(check_find(c->id), c); /* no id twice */
+		assert_non_null(c->title);
+		assert_true(str_starts(c->rfc, "RFC "));
+		assert_non_null(c->explain);
+		assert_non_null(c->run);
+		assert_in_range(c->points, 1, 10);
+		assert_true(strlen(c->title) <= 58);
+		for (size_t h = 0; h < HINTS; h++)
+			assert_non_null(c->hints[h]);
+		for (const char *p = c->needs; p && *p;) {
+			size_t len = strcspn(p, " ");
+			auto_free char *id = xstrndup(p, len);
+
+			assert_non_null(check_find(id));
+			p += len + strspn(p + len, " ");
+		}
+	}
+	assert_true(check_needs(check_find("arp.queue"), "arp.resolve"));
+	assert_false(check_needs(check_find("arp.reply.other"), "arp"));
+}
+
+static void test_lookup(void **state)
+{
+	const struct check *c;
+	struct err e = { 0 };
+	json_auto_t *args =
+		json_pack("{s:s, s:i, s:s}", "use", "ipv4.ttl", "points", 3, "form", "x");
+
+	(void)state;
+	assert_int_equal(check_lookup("ipv4.tll", &c, &e), -1);
+	assert_string_equal(e.msg, "there is no check 'ipv4.tll'");
+	assert_string_equal(e.hint, "did you mean 'ipv4.ttl'?");
+	assert_int_equal(check_args_valid(check_find("ipv4.ttl"), args, &e), -1);
+	assert_string_equal(e.msg, "check 'ipv4.ttl' has no key 'form'");
+	assert_string_equal(e.hint, "its keys are: use points from to");
+	json_object_del(args, "form");
+	assert_int_equal(check_args_valid(check_find("ipv4.ttl"), args, &e), 0);
+}
+
+static void test_json(void **state)
+{
+	static const char want[] =
+		"{\"stage\":\"stage1\",\"lab\":\"ann\",\"seed\":42,\"passed\":1,\"failed\":1,"
+		"\"errors\":1,\"pending\":1,\"score\":2,\"max_score\":8,\"checks\":[";
+	static const char failed[] =
+		"{\"id\":\"ipv4.ttl#2\",\"title\":\"decrements TTL by exactly one\","
+		"\"status\":\"fail\",\"points\":0,\"max_points\":2,"
+		"\"reason\":\"the TTL <62> is \\\"wrong\\\" & so on\","
+		"\"hint\":\"What keeps a packet from circling for ever?\","
+		"\"rfc\":\"RFC 1812 5.3.1\",\"expected\":{\"ipv4.ttl\":\"63\"},"
+		"\"seen\":{\"ipv4.ttl\":\"62\"},\"ms\":1.23}";
+	auto_results r = { 0 };
+	struct report rep = report_of(&r);
+	json_auto_t *doc = NULL;
+	auto_free char *text = NULL, *one = NULL;
+
+	(void)state;
+	fill(&r);
+	doc = report_json(&rep);
+	text = json_dumps(doc, JSON_COMPACT | JSON_REAL_PRECISION(4));
+	assert_int_equal(strncmp(text, want, strlen(want)), 0);
+	assert_int_equal(json_array_size(json_object_get(doc, "checks")), 4);
+	one = json_dumps(json_array_get(json_object_get(doc, "checks"), 1),
+			 JSON_COMPACT | JSON_REAL_PRECISION(4));
+	assert_string_equal(one, failed);
+	assert_int_equal(report_exit_code(&r), 3);
+	r.errors = 0;
+	assert_int_equal(report_exit_code(&r), 1);
+	r.failed = r.pending = 0;
+	assert_int_equal(report_exit_code(&r), 0);
+}
+
+static void test_junit_tap(void **state)
+{
+	auto_results r = { 0 };
+	struct report rep = report_of(&r);
+	auto_str junit = { 0 }, tap = { 0 };
+
+	(void)state;
+	fill(&r);
+	report_junit(&rep, &junit);
+	assert_non_null(strstr(junit.s, "<testsuite name=\"stage1\" tests=\"4\" failures=\"1\" "
+					"errors=\"1\" skipped=\"1\" time=\"1.500\">"));
+	assert_non_null(strstr(junit.s,
+			       "<failure message=\"the TTL &lt;62&gt; is &quot;wrong&quot; "
+			       "&amp; so on\">ipv4.ttl: expected 63, seen 62\n</failure>"));
+	assert_null(strstr(junit.s, "x.hidden"));
+	report_tap(&rep, &tap);
+	assert_non_null(strstr(tap.s, "\n1..4\n# seed 42\nok 1 - ipv4.ttl#1: decrements TTL by "
+				      "exactly one\nnot ok 2 - ipv4.ttl#2: "));
+	assert_non_null(strstr(tap.s, "# pending: not tried, because x.error did not pass\n"));
+	assert_non_null(strstr(tap.s, "# score 2 of 8\n"));
+}
+
+static void test_table(void **state)
+{
+	auto_results r = { 0 };
+	struct report rep = report_of(&r);
+	auto_str plain = { 0 }, colour = { 0 };
+
+	(void)state;
+	fill(&r);
+	report_check(&rep, &r.v[1], &plain);
+	report_sum(&rep, &plain);
+	assert_null(strchr(plain.s, '\033'));
+	assert_non_null(strstr(plain.s, "  FAIL  ipv4.ttl#2 "));
+	assert_non_null(strstr(plain.s, "        The TTL <62> is \"wrong\" & so on\n"));
+	assert_non_null(strstr(plain.s, "expected  63\n"));
+	assert_non_null(strstr(plain.s, "seen  62\n"));
+	assert_non_null(strstr(plain.s, "Read: RFC 1812 5.3.1.\n"));
+	assert_non_null(strstr(plain.s,
+			       "1 of 4 passed, 2 of 8 points, 1 could not be graded, 1 not "
+			       "tried (1.5 s)\n"));
+	rep.colour = true;
+	report_check(&rep, &r.v[0], &colour);
+	assert_non_null(strstr(colour.s, "\033[32mpass \033[0m"));
+}
+
+static void test_memory(void **state)
+{
+	char dir[] = "/tmp/labctl-memory-XXXXXX";
+	auto_memory m = { 0 }, again = { 0 }, other = { 0 };
+	auto_free char *file = NULL, *sub = NULL;
+	auto_results r = { 0 };
+	auto_strv failed = { 0 };
+
+	(void)state;
+	assert_non_null(mkdtemp(dir));
+	fill(&r);
+	memory_load(&m, dir, "ann", "stage1");
+	assert_int_equal(memory_hints(&m, "ipv4.ttl#2"), 1);
+	memory_update(&m, &r, true); /* the first failure: the first hint */
+	assert_int_equal(memory_hints(&m, "ipv4.ttl#2"), 1);
+	for (unsigned i = 0; i < 4; i++) {
+		memory_update(&m, &r, true);
+		assert_int_equal(memory_hints(&m, "ipv4.ttl#2"), i < 2 ? i + 2 : HINTS);
+	}
+	memory_update(&m, &r, false);
+	assert_int_equal(memory_save(&m, NULL), 0);
+	memory_load(&again, dir, "ann", "stage1");
+	assert_int_equal(memory_hints(&again, "ipv4.ttl#2"), HINTS);
+	memory_failed(&again, &failed);
+	assert_int_equal(failed.n, 3);
+	assert_string_equal(failed.v[0], "ipv4.ttl#2");
+	memory_load(&other, dir, "ann", "stage2");
+	assert_int_equal(memory_hints(&other, "ipv4.ttl#2"), 1);
+	file = xstrdup(m.path);
+	sub = xasprintf("%s/grade", dir);
+	unlink(file);
+	rmdir(sub);
+	assert_int_equal(rmdir(dir), 0);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_catalogue), cmocka_unit_test(test_lookup),
+		cmocka_unit_test(test_json),	  cmocka_unit_test(test_junit_tap),
+		cmocka_unit_test(test_table),	  cmocka_unit_test(test_memory),
+	};
+
+	mem_adopt_jansson();
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
