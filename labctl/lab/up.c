@@ -174,6 +174,33 @@ static int take_step(struct bring *up, struct step *s, struct err *err)
 	return 0;
 }
 
+/* Says whose step it was; a step of the whole lab speaks for itself. */
+static void wrap_step(const struct bring *up, const struct step *s, struct err *err)
+{
+	const struct stage *stage = up->lab->stage;
+
+	switch (s->kind) {
+	case STEP_BRIDGE:
+	case STEP_LINK:
+		err_wrap(err, "network '%s'", stage->networks[s->network].name);
+		break;
+	case STEP_CLIENT:
+	case STEP_ROUTES:
+	case STEP_COMMANDS:
+		err_wrap(err, "client '%s'", stage->clients[s->client].name);
+		break;
+	case STEP_DIR:
+	case STEP_SRC:
+	case STEP_SEAT:
+	case STEP_FABRIC:
+	case STEP_CONTAINER:
+	case STEP_VERIFY:
+	case STEP_PUBLISH:
+	case STEP_KIND_MAX:
+		break;
+	}
+}
+
 static int do_step(struct bring *up, struct step *s)
 {
 	auto_str text = { 0 };
@@ -182,7 +209,7 @@ static int do_step(struct bring *up, struct step *s)
 	step_describe(up->lab, s, &text);
 	log_debug("%s: %s", step_name(s->kind), str_get(&text));
 	if (take_step(up, s, &err) < 0) {
-		err_wrap(&err, "%s %s", step_name(s->kind), str_get(&text));
+		wrap_step(up, s, &err);
 		bring_fail(up, &err);
 		return -1;
 	}
@@ -213,6 +240,20 @@ static int take_kind(struct bring *up, enum step_kind kind)
 
 /* After the pipeline. */
 
+/* What a client printed, for a hint: its lines in one. */
+static int hint_output(struct err *err, const char *text)
+{
+	auto_str line = { 0 };
+
+	for (const char *p = text; *p; p++) {
+		if (*p != '\n')
+			str_addn(&line, p, 1);
+		else if (p[1])
+			str_add(&line, " | ");
+	}
+	return line.len ? err_hint(err, "it printed: %s", str_get(&line)) : -1;
+}
+
 static int take_commands(struct bring *up, const struct step *s, struct err *err)
 {
 	const struct stage_client *sc = &up->lab->stage->clients[s->client];
@@ -229,9 +270,11 @@ static int take_commands(struct bring *up, const struct step *s, struct err *err
 		interrupt_hold(true);
 		if (r < 0)
 			return -1;
-		if (code != 0)
-			return err_set(err, ERR_STAGE, 0, "'%s' ended with exit code %d: %s",
-				       sc->start.v[i], code, out ? out : "");
+		if (code != 0) {
+			err_set(err, ERR_STAGE, 0, "start command '%s' ended with exit code %d",
+				sc->start.v[i], code);
+			return hint_output(err, out ? out : "");
+		}
 	}
 	return 0;
 }
@@ -267,15 +310,11 @@ static void quote_log(struct bring *up)
 	for (size_t i = 0; i < up->lab->stage->n_clients; i++) {
 		struct client_run *c = &up->clients[i];
 		auto_free char *text = NULL;
-		char hint[sizeof(up->err.hint)];
 
 		if (c->phase != CLIENT_EXITED)
 			continue;
-		if (container_log_tail(up->engine, c->id, 5, &text, NULL) < 0 || str_empty(text))
-			return;
-		snprintf(hint, sizeof(hint), "it printed: %s", text);
-		hint[strcspn(hint, "\n")] = '\0';
-		err_hint(&up->err, "%s", hint);
+		if (container_log_tail(up->engine, c->id, 5, &text, NULL) == 0 && text)
+			hint_output(&up->err, text);
 		return;
 	}
 }
