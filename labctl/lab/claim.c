@@ -16,6 +16,7 @@
 #include "base/banned.h"
 
 #define GROUP_POOL "g{1-99999}" /* within the 20 bits below LAB_GROUP_BASE */
+#define GROUP_MAX  99999u
 
 struct claim {
 	struct lab_ctx *ctx;
@@ -44,16 +45,73 @@ static int take_any(struct claim *c, const char *resource, const char *pool_text
 	return lease_acquire_any(c->store, &c->req, &pool, preferred, usable, arg, ret, err);
 }
 
-static int take_group(struct claim *c, struct err *err)
+/* Groups that links carry already: those of labs in another book (LABCTL_STATE). Taking down by
+ * group must not meet them. */
+struct groups {
+	struct link_info *links;
+	size_t n;
+};
+
+static bool group_usable(void *arg, const struct resource_value *value, const char **ret_why)
 {
-	auto_lease lease = { 0 };
+	const struct groups *g = arg;
 	uint32_t n;
 
-	if (take_any(c, "GROUP", GROUP_POOL, NULL, NULL, NULL, &lease, err) < 0 ||
+	if (parse_u32(value->text + 1, 1, ~LAB_GROUP_MASK, &n, NULL) < 0)
+		return false;
+	for (size_t i = 0; i < g->n; i++) {
+		if (g->links[i].group == (LAB_GROUP_BASE | n)) {
+			if (ret_why)
+				*ret_why = "a link carries it";
+			return false;
+		}
+	}
+	return true;
+}
+
+/* By its name, so that labs of different books differ, too. */
+static char *preferred_group(const char *lab)
+{
+	uint32_t hash = 2166136261u; /* FNV-1a */
+
+	for (const char *p = lab; *p; p++)
+		hash = (hash ^ (unsigned char)*p) * 16777619u;
+	return xasprintf("g%u", hash % GROUP_MAX + 1);
+}
+
+static int take_group(struct claim *c, struct err *err)
+{
+	auto_free char *preferred = preferred_group(c->lab->name);
+	auto_free struct link_info *links = NULL;
+	struct groups groups = { 0 };
+	auto_lease lease = { 0 };
+	auto_nl nl = NULL;
+	uint32_t n;
+
+	if (nl_open(-1, &nl, err) < 0 || link_list(nl, &links, &groups.n, err) < 0)
+		return -1;
+	groups.links = links;
+	if (take_any(c, "GROUP", GROUP_POOL, preferred, group_usable, &groups, &lease, err) < 0 ||
 	    parse_u32(lease.value + 1, 1, ~LAB_GROUP_MASK, &n, err) < 0)
 		return -1;
 	c->lab->group = LAB_GROUP_BASE | n;
 	return 0;
+}
+
+/* A name that somebody took in /run/netns: a roll-back would take it from him. */
+static int take_namespace(struct claim *c, const char *name, struct err *err)
+{
+	auto_hostview view = { 0 };
+
+	if (hostview_add(&view, "NETNS", -1, err) < 0)
+		return -1;
+	if (take(c, "NETNS", name, hostview_usable, &view, err) == 0)
+		return 0;
+	return err->hint[0] ? -1
+			    : err_hint(err,
+				       "if nobody needs it: ip netns del %s; or use another lab "
+				       "name (--lab)",
+				       name);
 }
 
 /* Names that another network of this stage wants are not handed out in its place. */
@@ -172,12 +230,12 @@ static int take_all(struct claim *c, struct err *err)
 
 	if (take(c, "LAB", l->name, NULL, NULL, err) < 0 || take_group(c, err) < 0)
 		return -1;
-	if (l->fabric_ns[0] && take(c, "NETNS", l->fabric_ns, NULL, NULL, err) < 0)
+	if (l->fabric_ns[0] && take_namespace(c, l->fabric_ns, err) < 0)
 		return -1;
 	if (take_ports(c, err) < 0)
 		return -1;
 	if (l->isolated)
-		return take(c, "NETNS", l->seat_ns, NULL, NULL, err);
+		return take_namespace(c, l->seat_ns, err);
 	return take_interfaces(c, err) < 0 ? -1 : take_subnets(c, err);
 }
 
