@@ -408,8 +408,10 @@ int lab_up(struct lab_ctx *ctx, struct lab *l, struct err *err)
 	struct bring up = { .ctx = ctx, .lab = l };
 	auto_wiring w = NULL;
 
-	if (lab_ctx_engine(ctx, &up.engine, err) < 0 || wiring_new(l, &w, err) < 0 ||
-	    claim_take(ctx, l, err) < 0)
+	/* An engine that is down is told of before there is anything to take back. */
+	if (lab_ctx_engine(ctx, &up.engine, err) < 0 ||
+	    engine_call(up.engine, "GET", "/_ping", NULL, NULL, err) < 0 ||
+	    wiring_new(l, &w, err) < 0 || claim_take(ctx, l, err) < 0)
 		return -1;
 	up.wiring = w;
 	if (lab_save(l, LAB_STARTING, err) < 0) {
