@@ -191,6 +191,7 @@ static void wrap_step(const struct bring *up, const struct step *s, struct err *
 		break;
 	case STEP_DIR:
 	case STEP_SRC:
+	case STEP_PORTS:
 	case STEP_SEAT:
 	case STEP_FABRIC:
 	case STEP_CONTAINER:

@@ -3,6 +3,7 @@
 # What goes wrong: each time one clear message, the documented exit code, nothing left behind and
 # nothing of others touched.
 bats_require_minimum_version 1.5.0
+# shellcheck disable=SC2154 # stderr: bats sets it
 load ../lib/helpers
 
 setup_file() {
