@@ -1,8 +1,8 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: MIT
 # Whose things are: the student's src in the clients, and the student's program by labctl run.
-bats_require_minimum_version 1.5.0
 # shellcheck disable=SC2154 # stderr: bats sets it
+bats_require_minimum_version 1.5.0
 load ../lib/helpers
 
 setup_file() {

@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: MIT
 # What goes wrong: each time one clear message, the documented exit code, nothing left behind and
 # nothing of others touched.
-bats_require_minimum_version 1.5.0
 # shellcheck disable=SC2154 # stderr: bats sets it
+bats_require_minimum_version 1.5.0
 load ../lib/helpers
 
 setup_file() {
