@@ -57,6 +57,8 @@ $B/version.h: FORCE
 $B/docker/http.o: LAB_CFLAGS += $(if $(IS_CLANG),,-O1 -Wsystem-headers -Werror=attribute-warning \
 	-Wno-format-nonliteral)
 
+$B/netport/api_docs.o: labctl/netport/docs.html
+
 $B/%.o: labctl/%.c $B/flags $B/version.h
 	$(call say,CC,$<)
 	@mkdir -p $(@D)

@@ -183,7 +183,7 @@ extern const struct route routes_netport[], routes_system[], routes_portmaster[]
 json_t *openapi_document(const struct route *const *tables);
 const struct route *const *api_tables(void);
 extern const char docs_page[];
-size_t docs_page_size(void);
+extern const uint32_t docs_page_len;
 
 /* shell: which command lines may be started. */
 struct shell_rules;

@@ -6,16 +6,12 @@
 
 __asm__(".section .rodata\n"
 	".global docs_page\n"
-	".global docs_page_end\n"
+	".global docs_page_len\n"
 	"docs_page:\n"
 	".incbin \"labctl/netport/docs.html\"\n"
 	"docs_page_end:\n"
 	".byte 0\n"
+	".balign 4\n"
+	"docs_page_len:\n"
+	".long docs_page_end - docs_page\n"
 	".previous\n");
-
-extern const char docs_page_end[];
-
-size_t docs_page_size(void)
-{
-	return (size_t)(docs_page_end - docs_page);
-}

@@ -572,7 +572,7 @@ static int docs(struct call *c, struct err *err)
 {
 	(void)err;
 	c->reply.type = "text/html; charset=utf-8";
-	str_addn(&c->reply.body, docs_page, docs_page_size());
+	str_addn(&c->reply.body, docs_page, docs_page_len);
 	return 0;
 }
 

@@ -161,12 +161,12 @@ static int clear_stale(const struct sockaddr_un *a, struct err *err)
 
 static int give_group(const char *path, const char *name, struct err *err)
 {
-	const struct group *g;
+	struct group entry, *g = NULL;
+	char buf[16384];
 
 	if (!name)
 		return 0;
-	g = getgrnam(name);
-	if (!g)
+	if (getgrnam_r(name, &entry, buf, sizeof(buf), &g) != 0 || !g)
 		return err_set(err, ERR_USAGE, 0, "there is no group '%s'", name);
 	return chown(path, (uid_t)-1, g->gr_gid) < 0
 		       ? err_set(err, ERR_ENV, errno, "cannot give '%s' to group '%s'", path, name)
