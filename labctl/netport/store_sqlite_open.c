@@ -234,6 +234,12 @@ static int open_copy(struct store_sqlite *s, struct err *err)
 	return check_version(s, err);
 }
 
+/* The log or its index is not there and cannot be made in this directory. */
+static bool lacks_files(int rc)
+{
+	return (rc & 0xff) == SQLITE_CANTOPEN || rc == SQLITE_READONLY_DIRECTORY;
+}
+
 static int open_read(struct store_sqlite *s, struct err *err)
 {
 	struct err first = { 0 };
@@ -241,7 +247,7 @@ static int open_read(struct store_sqlite *s, struct err *err)
 	if (open_file(s, s->path, SQLITE_OPEN_READONLY, &first) == 0 &&
 	    check_version(s, &first) == 0)
 		return 0;
-	if (s->db && sqlite3_errcode(s->db) == SQLITE_CANTOPEN) {
+	if (s->db && lacks_files(sqlite3_extended_errcode(s->db))) {
 		if (!has_log(s->path))
 			return open_copy(s, err);
 		err_set(err, ERR_ENV, 0, "the lease book '%s' lacks its index '%s-shm'", s->path,
