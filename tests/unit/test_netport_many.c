@@ -129,6 +129,7 @@ enum word {
 struct said {
 	uint32_t word;
 	uint32_t number;
+	uint64_t id; /* of the lease */
 };
 
 /* Takes and gives back until it is killed. */
@@ -139,7 +140,7 @@ static int doomed(const char *url, const char *range, int out, unsigned seed)
 	auto_pool pool = { 0 };
 	auto_store s = NULL;
 	struct err err = { 0 };
-	uint32_t last = 0;
+	struct said last = { 0 };
 
 	if (pool_parse("VNI", range, &pool, &err) < 0)
 		return report(&err);
@@ -148,50 +149,57 @@ static int doomed(const char *url, const char *range, int out, unsigned seed)
 		return report(&err);
 	for (;;) {
 		auto_lease l = { 0 };
-		struct said said = { ACQUIRED, 0 };
+		struct said said = { .word = ACQUIRED };
 
 		if (lease_acquire_any(s, &r, &pool, NULL, NULL, NULL, &l, &err) < 0)
 			return report(&err);
 		said.number = (uint32_t)strtoul(l.value, NULL, 10);
+		said.id = l.id;
 		if (write_all(out, &said, sizeof(said)) < 0)
 			return 1;
-		if (last && rand_r(&seed) % 3 == 0) {
-			auto_free char *value = xasprintf("%u", last);
+		if (last.id && rand_r(&seed) % 3 == 0) {
+			auto_free char *value = xasprintf("%u", last.number);
 
-			said = (struct said){ RELEASING, last };
+			said = last;
+			said.word = RELEASING;
 			if (write_all(out, &said, sizeof(said)) < 0 ||
 			    lease_release(s, "VNI", value, &claim, &err) < 0)
 				return report(&err);
 			said.word = RELEASED;
 			if (write_all(out, &said, sizeof(said)) < 0)
 				return 1;
-			last = 0;
+			last.id = 0;
 		} else {
-			last = said.number;
+			last = said;
 		}
 	}
 }
 
-enum fate {
-	UNKNOWN, /* no word that counts: it may be held or not */
-	HELD,
-	FREE,
+/* The last word on each number. */
+struct fate {
+	enum {
+		UNKNOWN, /* none that counts: it may be held or not */
+		HELD,
+		FREE,
+	} is;
+	uint64_t id;
 };
 
-/* Every acknowledged lease is there, every acknowledged release happened. */
-static void compare(struct store *s, const unsigned char *fate)
+/* Every acknowledged lease is there, every acknowledged release happened. A later lease of the
+ * same number may be there, whose taker died before it could tell. */
+static void compare(struct store *s, const struct fate *fate)
 {
 	const struct lease_filter f = { .resource = "VNI", .uid = LEASE_ANY_UID };
-	auto_free bool *there = xcalloc(NUMBERS, sizeof(*there));
+	auto_free uint64_t *there = xcalloc(NUMBERS, sizeof(*there));
 	auto_lease_list l = { 0 };
 
 	ok(lease_list(s, &f, &l, err));
 	for (size_t i = 0; i < l.n; i++)
-		there[strtoul(l.v[i].value, NULL, 10)] = true;
+		there[strtoul(l.v[i].value, NULL, 10)] = l.v[i].id;
 	for (size_t i = 0; i < NUMBERS; i++) {
-		if (fate[i] == HELD && !there[i])
+		if (fate[i].is == HELD && there[i] != fate[i].id)
 			fail_msg("acknowledged lease %zu is lost", i);
-		if (fate[i] == FREE && there[i])
+		if (fate[i].is == FREE && there[i] == fate[i].id)
 			fail_msg("released lease %zu is back", i);
 	}
 }
@@ -202,7 +210,7 @@ static void test_killed_writers(void **state)
 	/* Each its own: what one tells late is not what another told since. */
 	static const char *const ranges[KILL_WRITERS] = { "1-20000", "20001-40000", "40001-60000" };
 	int rounds = getenv("LABCTL_TEST_SOAK") ? KILL_ROUNDS_SOAK : KILL_ROUNDS;
-	auto_free unsigned char *fate = xcalloc(NUMBERS, 1);
+	auto_free struct fate *fate = xcalloc(NUMBERS, sizeof(*fate));
 	unsigned seed = (unsigned)getpid(), acquired = 0, released = 0;
 
 	print_message("# seed %u\n", seed);
@@ -231,9 +239,10 @@ static void test_killed_writers(void **state)
 			assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
 		}
 		while (read(out[0], &said, sizeof(said)) == sizeof(said)) {
-			fate[said.number] = said.word == ACQUIRED   ? HELD
-					    : said.word == RELEASED ? FREE
-								    : UNKNOWN;
+			fate[said.number].id = said.id;
+			fate[said.number].is = said.word == ACQUIRED   ? HELD
+					       : said.word == RELEASED ? FREE
+								       : UNKNOWN;
 			acquired += said.word == ACQUIRED;
 			released += said.word == RELEASED;
 		}
