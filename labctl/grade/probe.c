@@ -285,7 +285,7 @@ static void take_frame(struct probe *p, unsigned port, struct mmsghdr *m, uint8_
 /* Reads all that is there. An interface that went down says so once (ENETDOWN): no failure. */
 static int port_read(struct probe *p, unsigned port, bool keep, struct err *err)
 {
-	union control controls[BATCH];
+	union control controls[BATCH] = { 0 };
 	struct mmsghdr msgs[BATCH];
 	struct iovec iov[BATCH];
 	int n, rounds = 0;

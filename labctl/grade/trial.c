@@ -270,7 +270,7 @@ bool trial_send(struct trial *t, const struct place *at, const struct frame *f)
 struct text ip4_text(uint32_t ip)
 {
 	struct ipaddr a = ip4_addr(ip);
-	struct text t;
+	struct text t = { "" };
 
 	ipaddr_format(&a, t.s);
 	return t;
@@ -278,7 +278,7 @@ struct text ip4_text(uint32_t ip)
 
 struct text mac_text(const struct macaddr *m)
 {
-	struct text t;
+	struct text t = { "" };
 
 	macaddr_format(m, t.s);
 	return t;

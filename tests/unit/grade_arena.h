@@ -59,7 +59,7 @@ static inline void arena_wire(struct test_arena *t, struct nl *seat, size_t netw
 
 static inline void arena_lab_file(struct test_arena *t)
 {
-	json_auto_t *nets = json_object();
+	json_auto_t *nets = json_object(), *doc = NULL;
 	auto_free char *text = NULL;
 	int fd;
 
@@ -75,7 +75,8 @@ static inline void arena_lab_file(struct test_arena *t)
 					      macaddr_format(&t->arena.networks[i].mac, mac), "mtu",
 					      (int)n->mtu));
 	}
-	text = json_dumps(json_pack("{s:O}", "networks", nets), JSON_INDENT(1));
+	doc = json_pack("{s:O}", "networks", nets);
+	text = json_dumps(doc, JSON_INDENT(1));
 	snprintf(t->lab_file, sizeof(t->lab_file), "/tmp/labctl-test-XXXXXX");
 	fd = mkstemp(t->lab_file);
 	assert_true(fd >= 0);

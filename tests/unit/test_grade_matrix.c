@@ -160,6 +160,16 @@ static size_t read_mutants(struct mutant **ret)
 	return n;
 }
 
+static void free_mutants(struct mutant *v, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		free(v[i].name);
+		free(v[i].checks);
+		free(v[i].words);
+	}
+	free(v);
+}
+
 /* Every check of the catalogue that the stage uses is killed by some mutant. */
 static void test_all_killed(void **state)
 {
@@ -176,6 +186,7 @@ static void test_all_killed(void **state)
 		if (!killed)
 			fail_msg("no broken router for check '%s'", c->id);
 	}
+	free_mutants(v, n);
 }
 
 int main(int argc, char **argv)
@@ -183,6 +194,7 @@ int main(int argc, char **argv)
 	struct CMUnitTest *tests = NULL;
 	struct mutant *mutants;
 	size_t n = 0, n_mutants = read_mutants(&mutants);
+	int failed;
 
 	mem_adopt_jansson();
 	verbose = argc > 1;
@@ -202,5 +214,8 @@ int main(int argc, char **argv)
 	}
 	*array_push(tests, n) = (struct CMUnitTest){ .name = "every check is killed",
 						     .test_func = test_all_killed };
-	return _cmocka_run_group_tests("matrix", tests, n, open_arena, close_arena);
+	failed = _cmocka_run_group_tests("matrix", tests, n, open_arena, close_arena);
+	free_mutants(mutants, n_mutants);
+	free(tests);
+	return failed;
 }
