@@ -197,7 +197,7 @@ static int grade_after_save(struct session *s, struct err *err)
 
 	failed_ids(s, &failed);
 	first = (struct strv){ failed.v, 1 };
-	if (failed.n > 1 && grade_once(s, &first, err) < 0)
+	if (failed.n > 1 && !s->args->opt[OPT_ONLY] && grade_once(s, &first, err) < 0)
 		return -1;
 	return grade_once(s, NULL, err);
 }
