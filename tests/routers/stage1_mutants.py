@@ -14,6 +14,7 @@ import struct
 import sys
 import json
 
+sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import stage1_reference as ref  # noqa: E402
 
