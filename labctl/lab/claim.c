@@ -239,7 +239,9 @@ static int take_all(struct claim *c, struct err *err)
 	return take_interfaces(c, err) < 0 ? -1 : take_subnets(c, err);
 }
 
-int claim_take(struct lab_ctx *ctx, struct lab *l, struct err *err)
+/* Runs fn on the open book, all or none, with one wait for the disk. */
+static int in_book(struct lab_ctx *ctx, struct lab *l, int (*fn)(struct claim *c, struct err *err),
+		   struct err *err)
 {
 	auto_free char *owner = xasprintf(LEASE_LAB_OWNER "%s", l->name);
 	auto_store store = NULL;
@@ -252,17 +254,20 @@ int claim_take(struct lab_ctx *ctx, struct lab *l, struct err *err)
 			 .again_ok = true },
 	};
 
-	if (store_open_default(ctx->state_dir, STORE_WRITE, &store, err) < 0)
+	if (store_open_default(ctx->state_dir, STORE_WRITE, &store, err) < 0 ||
+	    store_begin(store, err) < 0)
 		return -1;
 	c.store = store;
-	/* All or none, with one wait for the disk. */
-	if (store_begin(store, err) < 0)
-		return -1;
-	if (take_all(&c, err) < 0) {
+	if (fn(&c, err) < 0) {
 		store_rollback(store);
 		return -1;
 	}
 	return store_commit(store, err);
+}
+
+int claim_take(struct lab_ctx *ctx, struct lab *l, struct err *err)
+{
+	return in_book(ctx, l, take_all, err);
 }
 
 typedef int each_lease_fn(void *arg, const char *resource, const char *value, struct err *err);
@@ -333,29 +338,14 @@ static int retake(void *arg, const char *resource, const char *value, struct err
 	return take(arg, resource, value, NULL, NULL, err);
 }
 
+static int retake_all(struct claim *c, struct err *err)
+{
+	return each_lease(c->lab, retake, c, err);
+}
+
 int claim_restore(struct lab_ctx *ctx, struct lab *l, struct err *err)
 {
-	auto_free char *owner = xasprintf(LEASE_LAB_OWNER "%s", l->name);
-	auto_store store = NULL;
-	struct claim c = {
-		.ctx = ctx,
-		.lab = l,
-		.req = { .owner = owner,
-			 .uid = l->owner.uid,
-			 .note = l->stage->name,
-			 .again_ok = true },
-	};
-
-	if (store_open_default(ctx->state_dir, STORE_WRITE, &store, err) < 0)
-		return -1;
-	c.store = store;
-	if (store_begin(store, err) < 0)
-		return -1;
-	if (each_lease(l, retake, &c, err) < 0) {
-		store_rollback(store);
-		return -1;
-	}
-	return store_commit(store, err);
+	return in_book(ctx, l, retake_all, err);
 }
 
 int claim_release(const struct lab_ctx *ctx, const char *lab, struct err *err)

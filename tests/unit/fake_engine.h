@@ -18,38 +18,15 @@
 
 #include <sys/wait.h>
 
-#include <cmocka.h>
-
 #include "base/cleanup.h"
 #include "base/err.h"
 #include "base/fs.h"
 #include "base/mem.h"
 #include "base/str.h"
 #include "docker/engine.h"
+#include "expect.h"
 
 #define FAKE_UNUSED __attribute__((unused))
-
-/* The call succeeds, or the test fails with the error's message. */
-#define ok(call)                                                                                   \
-	do {                                                                                       \
-		struct err ok_err_ = { 0 };                                                        \
-		struct err *err = &ok_err_;                                                        \
-                                                                                                   \
-		if ((call) < 0)                                                                    \
-			fail_msg("%s: %s", #call, ok_err_.msg);                                    \
-	} while (0)
-
-/* The call fails with this kind, exactly this message and this hint. */
-#define fails(call, want_kind, want_msg, want_hint)                                                \
-	do {                                                                                       \
-		struct err fails_err_ = { 0 };                                                     \
-		struct err *err = &fails_err_;                                                     \
-                                                                                                   \
-		assert_int_equal((call), -1);                                                      \
-		assert_string_equal(fails_err_.msg, want_msg);                                     \
-		assert_string_equal(err_kind_name(fails_err_.kind), err_kind_name(want_kind));     \
-		assert_string_equal(fails_err_.hint, want_hint);                                   \
-	} while (0)
 
 #define LOST_HINT                                                                                  \
 	"the engine's log tells more: 'journalctl -u docker', or the log of the dockerd that was " \

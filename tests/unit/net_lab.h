@@ -19,47 +19,15 @@
 #include <linux/if_ether.h>
 #include <linux/if_packet.h>
 
-#include <cmocka.h>
-
 #include "base/cleanup.h"
 #include "base/err.h"
 #include "base/ipaddr.h"
 #include "net/link.h"
 #include "net/netns.h"
 #include "net/nl.h"
+#include "expect.h"
 
 #define NET_UNUSED __attribute__((unused))
-
-/* The call succeeds, or the test fails with the error's message. */
-#define ok(call)                                                                                   \
-	do {                                                                                       \
-		struct err ok_err_ = { 0 };                                                        \
-		struct err *err = &ok_err_;                                                        \
-                                                                                                   \
-		if ((call) < 0)                                                                    \
-			fail_msg("%s: %s", #call, ok_err_.msg);                                    \
-	} while (0)
-
-/* The call fails with this kind and exactly this message. */
-#define fails(call, want_kind, want_msg)                                                           \
-	do {                                                                                       \
-		struct err fails_err_ = { 0 };                                                     \
-		struct err *err = &fails_err_;                                                     \
-                                                                                                   \
-		assert_int_equal((call), -1);                                                      \
-		assert_string_equal(fails_err_.msg, want_msg);                                     \
-		assert_string_equal(err_kind_name(fails_err_.kind), err_kind_name(want_kind));     \
-	} while (0)
-
-#define need_root()                                                                                \
-	do {                                                                                       \
-		if (geteuid() != 0) {                                                              \
-			if (getenv("LABCTL_TEST_STRICT"))                                          \
-				fail_msg("needs root");                                            \
-			print_message("# skipped: needs root\n");                                  \
-			skip();                                                                    \
-		}                                                                                  \
-	} while (0)
 
 struct net_pair {
 	int fd[2];		  /* two namespaces */

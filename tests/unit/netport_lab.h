@@ -20,48 +20,12 @@
 #include <time.h>
 #include <unistd.h>
 
-#include <cmocka.h>
-
 #include "base/mem.h"
 #include "base/str.h"
 #include "netport/lease.h"
+#include "expect.h"
 
 #define LAB_UNUSED __attribute__((unused))
-
-/* The call succeeds, or the test fails with the error's message. */
-#define ok(call)                                                                                   \
-	do {                                                                                       \
-		struct err ok_err_ = { 0 };                                                        \
-		struct err *err = &ok_err_;                                                        \
-                                                                                                   \
-		if ((call) < 0)                                                                    \
-			fail_msg("%s: %s", #call, ok_err_.msg);                                    \
-	} while (0)
-
-/* The call fails with this kind and exactly this message. */
-#define fails(call, want_kind, want_msg)                                                           \
-	do {                                                                                       \
-		struct err fails_err_ = { 0 };                                                     \
-		struct err *err = &fails_err_;                                                     \
-                                                                                                   \
-		assert_int_equal((call), -1);                                                      \
-		assert_string_equal(fails_err_.msg, want_msg);                                     \
-		assert_string_equal(err_kind_name(fails_err_.kind), err_kind_name(want_kind));     \
-	} while (0)
-
-#define skip_because(why)                                                                          \
-	do {                                                                                       \
-		if (getenv("LABCTL_TEST_STRICT"))                                                  \
-			fail_msg("%s", why);                                                       \
-		print_message("# skipped: %s\n", why);                                             \
-		skip();                                                                            \
-	} while (0)
-
-#define need_root()                                                                                \
-	do {                                                                                       \
-		if (geteuid() != 0)                                                                \
-			skip_because("needs root");                                                \
-	} while (0)
 
 /* A directory of the test's own and the store's URL in it. The store is LABCTL_TEST_STORE where
  * that is set: it is emptied first. */

@@ -95,10 +95,11 @@ static void lists_that_are_none(void **state)
 		struct fake f;
 
 		fake_start(&f, script);
-		fails(container_list_by_label(f.e, "x", &l, err), ERR_ENV,
-		      "the Docker Engine's reply to 'GET /containers/json' is not what the API "
-		      "says",
-		      "");
+		fails_with_hint(
+			container_list_by_label(f.e, "x", &l, err), ERR_ENV,
+			"the Docker Engine's reply to 'GET /containers/json' is not what the API "
+			"says",
+			"");
 		assert_int_equal(l.n, 0);
 		fake_stop(&f);
 	}
@@ -116,12 +117,14 @@ static void states(void **state)
 	assert_false(s.running);
 	assert_int_equal(s.exit_code, 127);
 	assert_string_equal(s.error, "no such file");
-	fails(container_state_read(none, &s, err), ERR_ENV,
-	      "the Docker Engine's reply to 'GET /containers/{id}/json' is not what the API says",
-	      "");
-	fails(container_state_read(NULL, &s, err), ERR_ENV,
-	      "the Docker Engine's reply to 'GET /containers/{id}/json' is not what the API says",
-	      "");
+	fails_with_hint(
+		container_state_read(none, &s, err), ERR_ENV,
+		"the Docker Engine's reply to 'GET /containers/{id}/json' is not what the API says",
+		"");
+	fails_with_hint(
+		container_state_read(NULL, &s, err), ERR_ENV,
+		"the Docker Engine's reply to 'GET /containers/{id}/json' is not what the API says",
+		"");
 	json_decref(j);
 	json_decref(none);
 }
@@ -156,10 +159,11 @@ static void logs(void **state)
 	ok(container_log_tail(f.e, "none", 5, &text, err));
 	assert_string_equal(text, "");
 	free(text);
-	fails(container_log_tail(f.e, "gone", 5, &text, err), ERR_NOT_FOUND,
-	      "the Docker Engine refuses 'GET /containers/gone/logs' (404): no rule for GET "
-	      "/containers/gone/logs",
-	      "");
+	fails_with_hint(
+		container_log_tail(f.e, "gone", 5, &text, err), ERR_NOT_FOUND,
+		"the Docker Engine refuses 'GET /containers/gone/logs' (404): no rule for GET "
+		"/containers/gone/logs",
+		"");
 	log = fake_log(&f);
 	assert_string_equal(fake_text(fake_find(log, "/containers/a/logs", 0), "target"),
 			    "/v1.41/containers/a/logs?stdout=1&stderr=1&tail=5");
@@ -186,14 +190,16 @@ static void inspects(void **state)
 	assert_string_equal(info.id, "sha256:ab");
 	assert_true(info.size == 5000000000);
 	assert_string_equal(info.created, "2024-01-01T00:00:00Z");
-	fails(image_inspect(f.e, "a/b:c", &info, err), ERR_NOT_FOUND,
-	      "the Docker Engine has no image 'a/b:c'", "");
-	fails(image_inspect(f.e, "odd", &info, err), ERR_ENV,
-	      "the Docker Engine's reply to 'GET /images/odd/json' is not what the API says", "");
+	fails_with_hint(image_inspect(f.e, "a/b:c", &info, err), ERR_NOT_FOUND,
+			"the Docker Engine has no image 'a/b:c'", "");
+	fails_with_hint(
+		image_inspect(f.e, "odd", &info, err), ERR_ENV,
+		"the Docker Engine's reply to 'GET /images/odd/json' is not what the API says", "");
 	ok(image_remove(f.e, "x", err));
-	fails(image_remove(f.e, "y", err), ERR_NOT_FOUND, "the Docker Engine has no image 'y'", "");
-	fails(image_remove(f.e, "used", err), ERR_CONFLICT,
-	      "the Docker Engine refuses 'DELETE /images/used' (409): in use", "");
+	fails_with_hint(image_remove(f.e, "y", err), ERR_NOT_FOUND,
+			"the Docker Engine has no image 'y'", "");
+	fails_with_hint(image_remove(f.e, "used", err), ERR_CONFLICT,
+			"the Docker Engine refuses 'DELETE /images/used' (409): in use", "");
 	fake_stop(&f);
 }
 
@@ -295,8 +301,8 @@ static void import_failures(void **state)
 		struct fake f;
 
 		fake_start(&f, script);
-		fails(image_import(f.e, fd, "x:y", NULL, NULL, NULL, err), cases[i].kind,
-		      cases[i].msg, "");
+		fails_with_hint(image_import(f.e, fd, "x:y", NULL, NULL, NULL, err), cases[i].kind,
+				cases[i].msg, "");
 		close(fd);
 		fake_stop(&f);
 	}
@@ -309,10 +315,11 @@ static void import_of_nothing_readable(void **state)
 
 	(void)state;
 	fake_start(&f, "{'rules': [{'on': 'POST /images/create', 'json': {}}]}");
-	fails(image_import(f.e, fd, "x", NULL, NULL, NULL, err), ERR_ENV,
-	      "importing image 'x': cannot read what is to be sent by 'POST /images/create': Is a "
-	      "directory",
-	      "");
+	fails_with_hint(image_import(f.e, fd, "x", NULL, NULL, NULL, err), ERR_ENV,
+			"importing image 'x': cannot read what is to be sent by 'POST "
+			"/images/create': Is a "
+			"directory",
+			"");
 	close(fd);
 	fake_stop(&f);
 }
@@ -401,8 +408,8 @@ static void builds(void **state)
 		   "{'rules': [{'on': 'POST /build', 'chunks': "
 		   "['{\\u0022stream\\u0022:\\u0022Step\\\\n\\u0022}', "
 		   "'{\\u0022errorDetail\\u0022:{},\\u0022error\\u0022:\\u0022exit 9\\u0022}']}]}");
-	fails(image_build(f.e, fd, "x", "Dockerfile", NULL, NULL, NULL, err), ERR_ENV,
-	      "building image 'x': exit 9", "");
+	fails_with_hint(image_build(f.e, fd, "x", "Dockerfile", NULL, NULL, NULL, err), ERR_ENV,
+			"building image 'x': exit 9", "");
 	close(fd);
 	fake_stop(&f);
 }

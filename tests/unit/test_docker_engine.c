@@ -64,19 +64,19 @@ static void version_out_of_reach(void **state)
 	fake_start(&f, "{'api': '1.24'}");
 	snprintf(msg, sizeof(msg),
 		 "the Docker Engine at %s is too old: its API is 1.24, labctl needs 1.25", f.host);
-	fails(engine_call(f.e, "GET", "/x", NULL, NULL, err), ERR_ENV, msg,
-	      "install Docker Engine 20.10 or newer");
+	fails_with_hint(engine_call(f.e, "GET", "/x", NULL, NULL, err), ERR_ENV, msg,
+			"install Docker Engine 20.10 or newer");
 	fake_stop(&f);
 
 	fake_start(&f, "{'api': null}");
 	snprintf(msg, sizeof(msg),
 		 "what answers at %s is no Docker Engine: it names no API version", f.host);
-	fails(engine_call(f.e, "GET", "/x", NULL, NULL, err), ERR_ENV, msg, "");
+	fails_with_hint(engine_call(f.e, "GET", "/x", NULL, NULL, err), ERR_ENV, msg, "");
 	fake_stop(&f);
 
 	fake_start(&f, "{'rules': [{'on': 'GET /_ping', 'status': 404, 'body': 'nothing here'}]}");
-	fails(engine_call(f.e, "GET", "/x", NULL, NULL, err), ERR_ENV,
-	      "the Docker Engine refuses 'GET /_ping' (404): nothing here", "");
+	fails_with_hint(engine_call(f.e, "GET", "/x", NULL, NULL, err), ERR_ENV,
+			"the Docker Engine refuses 'GET /_ping' (404): nothing here", "");
 	fake_stop(&f);
 }
 
@@ -88,10 +88,11 @@ static void engine_newer_than_we_know(void **state)
 	fake_start(&f,
 		   "{'api': '1.99', 'rules': [{'on': 'GET /x', 'status': 400, 'json': {'message': "
 		   "'client version 1.51 is too old. Minimum supported API version is 1.60'}}]}");
-	fails(engine_call(f.e, "GET", "/x", NULL, NULL, err), ERR_ENV,
-	      "the Docker Engine refuses 'GET /x' (400): client version 1.51 is too old. Minimum "
-	      "supported API version is 1.60",
-	      "this labctl speaks API 1.51 at most, and the engine is newer: update labctl");
+	fails_with_hint(
+		engine_call(f.e, "GET", "/x", NULL, NULL, err), ERR_ENV,
+		"the Docker Engine refuses 'GET /x' (400): client version 1.51 is too old. Minimum "
+		"supported API version is 1.60",
+		"this labctl speaks API 1.51 at most, and the engine is newer: update labctl");
 	fake_stop(&f);
 }
 
@@ -115,20 +116,20 @@ static void statuses(void **state)
 		   "{'on': 'POST /204', 'status': 204},"
 		   "{'on': 'GET /302', 'status': 302, 'headers': {'Location': '/404'}}"
 		   "]}");
-	fails(engine_call(f.e, "GET", "/404?all=1", NULL, NULL, err), ERR_NOT_FOUND,
-	      "the Docker Engine refuses 'GET /404' (404): No such container: x", "");
-	fails(engine_call(f.e, "POST", "/409", json_object(), NULL, err), ERR_CONFLICT,
-	      "the Docker Engine refuses 'POST /409' (409): name in use", "");
-	fails(engine_call(f.e, "GET", "/500", NULL, NULL, err), ERR_ENV,
-	      "the Docker Engine refuses 'GET /500' (500): disk full", "");
-	fails(engine_call(f.e, "GET", "/text", NULL, NULL, err), ERR_ENV,
-	      "the Docker Engine refuses 'GET /text' (500): oh no?", "");
-	fails(engine_call(f.e, "GET", "/bare", NULL, NULL, err), ERR_ENV,
-	      "the Docker Engine answers 'GET /bare' with status 503 and no reason", "");
-	fails(engine_call(f.e, "GET", "/odd", NULL, NULL, err), ERR_ENV,
-	      "the Docker Engine refuses 'GET /odd' (500): {\"message\": 7}", "");
-	fails(engine_call(f.e, "GET", "/302", NULL, NULL, err), ERR_ENV,
-	      "the Docker Engine answers 'GET /302' with status 302 and no reason", "");
+	fails_with_hint(engine_call(f.e, "GET", "/404?all=1", NULL, NULL, err), ERR_NOT_FOUND,
+			"the Docker Engine refuses 'GET /404' (404): No such container: x", "");
+	fails_with_hint(engine_call(f.e, "POST", "/409", json_object(), NULL, err), ERR_CONFLICT,
+			"the Docker Engine refuses 'POST /409' (409): name in use", "");
+	fails_with_hint(engine_call(f.e, "GET", "/500", NULL, NULL, err), ERR_ENV,
+			"the Docker Engine refuses 'GET /500' (500): disk full", "");
+	fails_with_hint(engine_call(f.e, "GET", "/text", NULL, NULL, err), ERR_ENV,
+			"the Docker Engine refuses 'GET /text' (500): oh no?", "");
+	fails_with_hint(engine_call(f.e, "GET", "/bare", NULL, NULL, err), ERR_ENV,
+			"the Docker Engine answers 'GET /bare' with status 503 and no reason", "");
+	fails_with_hint(engine_call(f.e, "GET", "/odd", NULL, NULL, err), ERR_ENV,
+			"the Docker Engine refuses 'GET /odd' (500): {\"message\": 7}", "");
+	fails_with_hint(engine_call(f.e, "GET", "/302", NULL, NULL, err), ERR_ENV,
+			"the Docker Engine answers 'GET /302' with status 302 and no reason", "");
 	for (size_t i = 0; i < 2; i++) {
 		json_t *reply = json_true();
 
@@ -185,25 +186,27 @@ static void broken_replies(void **state)
 		       "{'on': 'GET /ssh', 'raw': 'SSH-2.0-OpenSSH_9.2\\r\\n'},"
 		       "{'on': 'GET /big', 'body': '0123456789abcdef', 'repeat': 4194305}"
 		       "]}");
-	fails(engine_call(f.e, "GET", "/garbage", NULL, NULL, err), ERR_ENV,
-	      "the Docker Engine's reply to 'GET /garbage' is broken JSON (line 1, column 2: "
-	      "string "
-	      "or '}' expected near ']')",
-	      "");
+	fails_with_hint(
+		engine_call(f.e, "GET", "/garbage", NULL, NULL, err), ERR_ENV,
+		"the Docker Engine's reply to 'GET /garbage' is broken JSON (line 1, column 2: "
+		"string "
+		"or '}' expected near ']')",
+		"");
 	for (size_t i = 0; i < 4; i++) {
 		static const char *const path[] = { "/closed", "/cut", "/cut-chunk", "/half-head" };
 
 		snprintf(msg, sizeof(msg),
 			 "the Docker Engine at %s closed the connection during 'GET %s'", f.host,
 			 path[i]);
-		fails(engine_call(f.e, "GET", path[i], NULL, NULL, err), ERR_ENV, msg, LOST_HINT);
+		fails_with_hint(engine_call(f.e, "GET", path[i], NULL, NULL, err), ERR_ENV, msg,
+				LOST_HINT);
 	}
 	snprintf(msg, sizeof(msg),
 		 "what answers at %s does not speak HTTP (Received HTTP/0.9 when not allowed)",
 		 f.host);
-	fails(engine_call(f.e, "GET", "/ssh", NULL, NULL, err), ERR_ENV, msg, "");
-	fails(engine_call(f.e, "GET", "/big", NULL, NULL, err), ERR_ENV,
-	      "the Docker Engine's reply to 'GET /big' is over 64 MiB", "");
+	fails_with_hint(engine_call(f.e, "GET", "/ssh", NULL, NULL, err), ERR_ENV, msg, "");
+	fails_with_hint(engine_call(f.e, "GET", "/big", NULL, NULL, err), ERR_ENV,
+			"the Docker Engine's reply to 'GET /big' is over 64 MiB", "");
 	fake_stop(&f);
 }
 
@@ -228,7 +231,7 @@ static void fails_to_reach(const char *host, const char *msg, const char *hint)
 	auto_engine e = NULL;
 
 	ok(engine_open(host, &e, err));
-	fails(engine_call(e, "GET", "/info", NULL, NULL, err), ERR_ENV, msg, hint);
+	fails_with_hint(engine_call(e, "GET", "/info", NULL, NULL, err), ERR_ENV, msg, hint);
 }
 
 static void nobody_there(void **state)
@@ -544,7 +547,8 @@ static void addresses(void **state)
 	for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
 		auto_engine e = NULL;
 
-		fails(engine_open(bad[i].host, &e, err), ERR_USAGE, bad[i].msg, bad[i].hint);
+		fails_with_hint(engine_open(bad[i].host, &e, err), ERR_USAGE, bad[i].msg,
+				bad[i].hint);
 	}
 	memset(longest + 8, 'x', 150);
 	{

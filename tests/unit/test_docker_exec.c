@@ -232,7 +232,8 @@ static void terminal_is_needed(void **state)
 	fake_start(&f, EXEC(0, "'hijack': []"));
 	io_open(&io, NULL);
 	io.spec.tty = true;
-	fails(exec_run(f.e, &io.spec, &code, err), ERR_USAGE, "the input is no terminal", "");
+	fails_with_hint(exec_run(f.e, &io.spec, &code, err), ERR_USAGE, "the input is no terminal",
+			"");
 	io_expect(&io, "", "");
 	fake_stop(&f);
 }
@@ -248,8 +249,8 @@ static void utf8_is_needed(void **state)
 	fake_start(&f, EXEC(0, "'hijack': []"));
 	io_open(&io, NULL);
 	io.spec.argv = argv;
-	fails(exec_run(f.e, &io.spec, &code, err), ERR_USAGE,
-	      "the command for 'c' is no valid UTF-8", "");
+	fails_with_hint(exec_run(f.e, &io.spec, &code, err), ERR_USAGE,
+			"the command for 'c' is no valid UTF-8", "");
 	io_expect(&io, "", "");
 	fake_stop(&f);
 }
@@ -339,10 +340,11 @@ static void capture_takes_both(void **state)
 	fake_stop(&f);
 
 	fake_start(&f, EXEC(0, "'status': 409, 'json': {'message': 'Container c is paused'}"));
-	fails(exec_capture(f.e, "c", argv_true, &code, NULL, err), ERR_CONFLICT,
-	      "running 'true' in 'c': the Docker Engine refuses 'POST /exec/e1/start' (409): "
-	      "Container c is paused",
-	      "");
+	fails_with_hint(
+		exec_capture(f.e, "c", argv_true, &code, NULL, err), ERR_CONFLICT,
+		"running 'true' in 'c': the Docker Engine refuses 'POST /exec/e1/start' (409): "
+		"Container c is paused",
+		"");
 	fake_stop(&f);
 }
 

@@ -77,10 +77,10 @@ static void no_frames(void **state)
 	struct streams s = { 0 };
 
 	(void)state;
-	fails(demux_feed(&d, "\4\0\0\0\0\0\0\1x", 9, collect, &s, err), ERR_ENV,
-	      "the Docker Engine's output stream is broken (frame 04000000)", "");
-	fails(demux_feed(&e, "\1\0\1\0\0\0\0\1x", 9, collect, &s, err), ERR_ENV,
-	      "the Docker Engine's output stream is broken (frame 01000100)", "");
+	fails_with_hint(demux_feed(&d, "\4\0\0\0\0\0\0\1x", 9, collect, &s, err), ERR_ENV,
+			"the Docker Engine's output stream is broken (frame 04000000)", "");
+	fails_with_hint(demux_feed(&e, "\1\0\1\0\0\0\0\1x", 9, collect, &s, err), ERR_ENV,
+			"the Docker Engine's output stream is broken (frame 01000100)", "");
 	ok(demux_feed(&half, "\1\0\0\0\0\0\0\5he", 10, collect, &s, err));
 	assert_false(demux_at_end(&half));
 	streams_done(&s);
@@ -155,8 +155,9 @@ static void no_objects(void **state)
 
 		snprintf(msg, sizeof(msg), "the Docker Engine's progress report is broken: %s",
 			 bad[i].msg);
-		fails(json_stream_feed(&s, bad[i].text, strlen(bad[i].text), append, all, err),
-		      ERR_ENV, msg, "");
+		fails_with_hint(json_stream_feed(&s, bad[i].text, strlen(bad[i].text), append, all,
+						 err),
+				ERR_ENV, msg, "");
 		json_stream_done(&s);
 	}
 	json_decref(all);
@@ -171,8 +172,9 @@ static void objects_without_end(void **state)
 	memset(much, '[', JSON_STREAM_MAX);
 	ok(json_stream_feed(&s, "{\"a\":", 5, append, NULL, err));
 	assert_false(json_stream_at_end(&s));
-	fails(json_stream_feed(&s, much, JSON_STREAM_MAX, append, NULL, err), ERR_ENV,
-	      "the Docker Engine's progress report is broken: an object over 1024 KiB", "");
+	fails_with_hint(json_stream_feed(&s, much, JSON_STREAM_MAX, append, NULL, err), ERR_ENV,
+			"the Docker Engine's progress report is broken: an object over 1024 KiB",
+			"");
 	json_stream_done(&s);
 }
 
@@ -181,7 +183,8 @@ static void objects_refused(void **state)
 	struct json_stream s = { 0 };
 
 	(void)state;
-	fails(json_stream_feed(&s, "{}{}", 4, refuse, NULL, err), ERR_FAILED, "not wanted", "");
+	fails_with_hint(json_stream_feed(&s, "{}{}", 4, refuse, NULL, err), ERR_FAILED,
+			"not wanted", "");
 	json_stream_done(&s);
 }
 
@@ -262,7 +265,7 @@ static void output_without_reader(void **state)
 	output_open(&o, p[1]);
 	close(p[0]);
 	output_add(&o, "x", 1);
-	fails(output_flush(&o, err), ERR_ENV, "cannot write the output: Broken pipe", "");
+	fails_with_hint(output_flush(&o, err), ERR_ENV, "cannot write the output: Broken pipe", "");
 	/* closed: dropped from now on */
 	output_add(&o, "x", 1);
 	assert_false(output_is_pending(&o));
@@ -296,7 +299,7 @@ static void output_on_files_and_sockets(void **state)
 	assert_int_equal(read(s[1], text, sizeof(text)), 5);
 	close(s[1]);
 	output_add(&o, "x", 1);
-	fails(output_flush(&o, err), ERR_ENV, "cannot write the output: Broken pipe", "");
+	fails_with_hint(output_flush(&o, err), ERR_ENV, "cannot write the output: Broken pipe", "");
 	output_done(&o);
 	close(s[0]);
 

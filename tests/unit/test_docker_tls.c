@@ -159,9 +159,10 @@ static void files_that_are_missing(void **state)
 			  "directory",
 			  getenv("DOCKER_CERT_PATH"), f->host);
 
-	fails(engine_open(f->host, &e, err), ERR_ENV, msg,
-	      "DOCKER_CERT_PATH names the directory of ca.pem, cert.pem and key.pem; without "
-	      "DOCKER_TLS_VERIFY no TLS is used");
+	fails_with_hint(
+		engine_open(f->host, &e, err), ERR_ENV, msg,
+		"DOCKER_CERT_PATH names the directory of ca.pem, cert.pem and key.pem; without "
+		"DOCKER_TLS_VERIFY no TLS is used");
 }
 
 static void plain_text_to_tls(void **state)
@@ -174,7 +175,7 @@ static void plain_text_to_tls(void **state)
 
 	unsetenv("DOCKER_TLS_VERIFY");
 	ok(engine_open(f->host, &e, err));
-	fails(engine_call(e, "GET", "/x", NULL, NULL, err), ERR_ENV, msg, LOST_HINT);
+	fails_with_hint(engine_call(e, "GET", "/x", NULL, NULL, err), ERR_ENV, msg, LOST_HINT);
 }
 
 int main(void)
