@@ -2,6 +2,7 @@
 /* fs.c - files and directories. */
 #include "base/fs.h"
 
+#include <dirent.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,6 +15,8 @@
 #include "base/str.h"
 
 #include "base/banned.h"
+
+#define TMP_SUFFIX ".XXXXXX" /* as mkostemp() wants it */
 
 static int read_all(int fd, const char *path, size_t max, struct str *text, struct err *err)
 {
@@ -80,7 +83,7 @@ static void sync_parent(const char *path)
 int fs_write(const char *path, const char *text, size_t len, mode_t mode, bool durable,
 	     struct err *err)
 {
-	auto_free char *tmp = xasprintf("%s.XXXXXX", path);
+	auto_free char *tmp = xasprintf("%s" TMP_SUFFIX, path);
 	auto_fd fd = -1;
 
 	if (fault_point("file", err) < 0)
@@ -140,6 +143,25 @@ int fs_remove(const char *path, struct err *err)
 	if (remove(path) < 0 && errno != ENOENT)
 		return err_set(err, ERR_ENV, errno, "cannot remove '%s'", path);
 	return 0;
+}
+
+void fs_remove_unfinished(const char *path)
+{
+	auto_free char *dir = xstrdup(path);
+	char *base = strrchr(dir, '/');
+	struct dirent *e;
+	size_t len;
+
+	if (!base)
+		return;
+	*base++ = '\0';
+	len = strlen(base);
+	auto_dir d = opendir(*dir ? dir : "/");
+	while (d && (e = readdir(d))) {
+		if (strncmp(e->d_name, base, len) == 0 && e->d_name[len] == '.' &&
+		    strlen(e->d_name + len) == strlen(TMP_SUFFIX))
+			unlinkat(dirfd(d), e->d_name, 0);
+	}
 }
 
 bool fs_is_dir(const char *path)

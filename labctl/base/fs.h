@@ -27,6 +27,8 @@ int fs_mkdirs(const char *path, mode_t mode, struct err *err) MUST_CHECK;
 
 /* unlink/rmdir where "not there" is success. */
 int fs_remove(const char *path, struct err *err) MUST_CHECK;
+/* What fs_write() of this path left when it was killed before its end. */
+void fs_remove_unfinished(const char *path);
 
 bool fs_is_dir(const char *path);
 bool fs_is_executable(const char *path);
