@@ -49,6 +49,94 @@ static void submit_removal(struct engine *e, const char *id, struct err *first)
 	engine_submit(e, "DELETE", path, NULL, on_removed, first);
 }
 
+/* One client's name, asked for. */
+struct probe {
+	char *name;
+	bool taken; /* as far as is known, by a container that no list has */
+};
+
+static void on_probed(void *arg, json_t *reply, const struct err *failure)
+{
+	struct probe *p = arg;
+
+	(void)reply;
+	p->taken = failure && failure->kind == ERR_CONFLICT;
+}
+
+static void on_looked_at(void *arg, json_t *reply, const struct err *failure)
+{
+	struct probe *p = arg;
+
+	(void)reply;
+	p->taken = failure && failure->kind == ERR_NOT_FOUND;
+}
+
+static void submit_probe(struct engine *e, const struct lab *l, const char *image, struct probe *p)
+{
+	auto_free char *path = xasprintf("/containers/create?name=%s", p->name);
+
+	engine_submit(e, "POST", path,
+		      json_pack("{s:s, s:b, s:{s:s}}", "Image", image, "NetworkDisabled", 1,
+				"Labels", LAB_LABEL, l->name),
+		      on_probed, p);
+}
+
+static void submit_look(struct engine *e, struct probe *p)
+{
+	auto_free char *path = xasprintf("/containers/%s/json", p->name);
+
+	engine_submit(e, "GET", path, NULL, on_looked_at, p);
+}
+
+/* The engine finishes what a labctl that died has asked of it, and a container on its way into
+ * being is in no list. But its name is taken: who asks for the same name is refused, or else has
+ * made a container that goes with the others. */
+static int probe_names(struct engine *e, const struct lab *l, struct probe *probes, struct err *err)
+{
+	const struct timespec pause = { 0, GONE_POLL_MS * 1000000L };
+	const struct stage *s = l->stage;
+
+	for (int waited = 0; waited < GONE_WAIT_MS; waited += GONE_POLL_MS) {
+		bool any = false;
+
+		for (size_t i = 0; i < s->n_clients; i++) {
+			const char *own = s->clients[i].image;
+
+			if (probes[i].taken)
+				submit_probe(e, l, own ? own : l->image, &probes[i]);
+		}
+		if (engine_run(e, err) < 0)
+			return -1;
+		for (size_t i = 0; i < s->n_clients; i++) {
+			any |= probes[i].taken;
+			if (probes[i].taken)
+				submit_look(e, &probes[i]);
+		}
+		if (!any)
+			return 0;
+		if (engine_run(e, err) < 0)
+			return -1;
+		nanosleep(&pause, NULL);
+	}
+	return err_set(err, ERR_ENV, 0, "the engine does not finish a container that it is making");
+}
+
+static int await_creations(struct engine *e, const struct lab *l, struct err *err)
+{
+	struct probe *probes = xcalloc(l->stage->n_clients, sizeof(*probes));
+	int r;
+
+	for (size_t i = 0; i < l->stage->n_clients; i++) {
+		probes[i].name = lab_container_name(l, l->stage->clients[i].name);
+		probes[i].taken = true;
+	}
+	r = probe_names(e, l, probes, err);
+	for (size_t i = 0; i < l->stage->n_clients; i++)
+		free(probes[i].name);
+	free(probes);
+	return r;
+}
+
 static int list_ours(struct engine *e, const struct lab *l, struct container_list *ret,
 		     struct err *err)
 {
@@ -66,7 +154,7 @@ static int remove_containers(struct lab_ctx *ctx, const struct lab *l, struct er
 
 	if (l->stage->kind == STAGE_SCRIPTS)
 		return 0;
-	if (lab_ctx_engine(ctx, &e, err) < 0)
+	if (lab_ctx_engine(ctx, &e, err) < 0 || (l->died && await_creations(e, l, err) < 0))
 		return -1;
 	for (int waited = 0; first.kind == ERR_NONE; waited += GONE_POLL_MS) {
 		auto_container_list left = { 0 };

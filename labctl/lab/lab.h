@@ -68,6 +68,7 @@ struct lab {
 	struct stage *stage; /* owned */
 	char *stage_text;    /* the stage file's text; NULL for scripts */
 	enum lab_state state;
+	bool died; /* read from its record half-done: the engine may still be at work for it */
 	struct caller owner;
 	char boot_id[37];
 	time_t since;
