@@ -223,7 +223,7 @@ tree_make() {
 	mkdir -p "$tree/build/release" "$tree/src"
 	cp "$LABCTL_BIN" "$tree/build/release/labctl"
 	cp -r "$WORLD/stages" "$tree/stages"
-	chown 12345:12346 "$tree/src"
+	chown 12345:12346 "$tree" "$tree/src"
 	# the default lab is called after the user
 	use_lab uid12345
 	unset LABCTL_STAGES LABCTL_SRC
@@ -243,6 +243,18 @@ tree_make() {
 	as_student "$tree/build/release/labctl" --lab t-other stage-start three </dev/null
 	[ ! -e "$tree/.stage" ]
 	as_student "$tree/build/release/labctl" --lab t-other stage-stop </dev/null
+}
+
+@test "in a tree that is somebody else's there is no .stage, and the lab runs all the same" {
+	tree=$WORLD/tree
+	unset LABCTL_STAGES LABCTL_SRC
+	chown 0:0 "$tree"
+	try as_student "$tree/build/release/labctl" stage-start three
+	made=$([ ! -e "$tree/.stage" ] || echo made)
+	as_student "$tree/build/release/labctl" stage-stop </dev/null
+	chown 12345:12346 "$tree"
+	expect 0
+	[ -z "$made" ]
 }
 
 @test ".stage that is a link of the student's: what it points to is not touched" {
