@@ -2,6 +2,8 @@
 /* needs_root.c - the hidden verb needs-root: env.sh asks whether to put sudo in front. */
 #include "cmd/command.h"
 
+#include <stdlib.h>
+
 #include "base/banned.h"
 
 static int run(struct cmd *cmd, const struct args *args, struct err *err)
@@ -10,10 +12,10 @@ static int run(struct cmd *cmd, const struct args *args, struct err *err)
 	const struct command *c = NULL;
 
 	(void)err;
-	if (command_parse(args->n, args->v, &c, &global, &own, NULL) < 0 || !c ||
-	    global.opt[GLOBAL_HELP])
-		return 1;
-	return command_needs(c, &own, cmd->ctx) == NEEDS_NOTHING ? 1 : 0;
+	bool needs = command_parse(args->n, args->v, &c, &global, &own, NULL) == 0 && c &&
+		     !global.opt[GLOBAL_HELP] && command_needs(c, &own, cmd->ctx) != NEEDS_NOTHING;
+	free(own.v);
+	return needs ? 0 : 1;
 }
 
 const struct command cmd_needs_root = {
