@@ -117,8 +117,7 @@ static const struct {
 			  "netport's API: every call is a GET, the caller is known by address.",
 			  "Detail" },
 	[API_PORTMASTER] = { "portmaster",
-			     "portmaster's API: services, offers and registered ports.",
-			     "Detail" },
+			     "portmaster's API: services, offers and registered ports.", "Detail" },
 };
 
 static json_t *parse_schema(const char *text)
@@ -177,9 +176,9 @@ static json_t *parameters(const struct route *r)
 	for (const char *s = strchr(r->path, '{'); s; s = strchr(s + 1, '{')) {
 		auto_free char *name = xstrndup(s + 1, strcspn(s + 1, "}"));
 
-		json_array_append_new(list, json_pack("{s:s, s:s, s:b, s:{s:s}}", "name", name,
-						      "in", "path", "required", 1, "schema", "type",
-						      "string"));
+		json_array_append_new(list,
+				      json_pack("{s:s, s:s, s:b, s:{s:s}}", "name", name, "in",
+						"path", "required", 1, "schema", "type", "string"));
 	}
 	for (const struct param *p = r->params; p && p->name; p++) {
 		schema = json_pack("{s:s}", "type", type_name(p->type));
@@ -191,11 +190,11 @@ static json_t *parameters(const struct route *r)
 						      "description", p->help, "schema", schema));
 	}
 	if (r->family == API_MODERN && strcmp(r->method, "POST") == 0 && !strchr(r->path, '{'))
-		json_array_append_new(
-			list, json_pack("{s:s, s:s, s:s, s:{s:s}}", "name", "Idempotency-Key", "in",
-					"header", "description",
-					"the same key gets the same lease, for a day", "schema",
-					"type", "string"));
+		json_array_append_new(list,
+				      json_pack("{s:s, s:s, s:s, s:{s:s}}", "name",
+						"Idempotency-Key", "in", "header", "description",
+						"the same key gets the same lease, for a day",
+						"schema", "type", "string"));
 	return list;
 }
 
@@ -244,8 +243,7 @@ static json_t *operation(const struct route *r)
 	if (r->body) {
 		json_t *body = content(r->body);
 
-		json_object_set_new(body, "required",
-				    json_boolean(strcmp(r->body, "Empty") != 0));
+		json_object_set_new(body, "required", json_boolean(strcmp(r->body, "Empty") != 0));
 		json_object_set_new(doc, "requestBody", body);
 	}
 	if (r->flags & ROUTE_OPEN)
@@ -281,16 +279,16 @@ json_t *openapi_document(const struct route *const *tables)
 	for (size_t i = 0; i < ARRAY_SIZE(schemas); i++)
 		json_object_set_new(components, schemas[i].name, parse_schema(schemas[i].schema));
 	for (size_t i = 0; i < API_FAMILY_MAX; i++)
-		json_array_append_new(tags,
-				      json_pack("{s:s, s:s}", "name", families[i].tag,
-						"description", families[i].description));
-	return json_pack("{s:s, s:{s:s, s:s, s:s, s:{s:s, s:s}}, s:[{s:[]},{}], s:o, s:o, s:{s:o, "
-			 "s:{s:{s:s, s:s}}}}",
-			 "openapi", "3.1.0", "info", "title", "labctl netport", "version",
-			 LABCTL_VERSION, "description",
-			 "Leases of ports, names and numbers: one book for labs and for everyone else "
-			 "on this computer.",
-			 "license", "name", "MIT", "identifier", "MIT", "security", "token", "tags",
-			 tags, "paths", paths(tables), "components", "schemas", components,
-			 "securitySchemes", "token", "type", "http", "scheme", "bearer");
+		json_array_append_new(tags, json_pack("{s:s, s:s}", "name", families[i].tag,
+						      "description", families[i].description));
+	return json_pack(
+		"{s:s, s:{s:s, s:s, s:s, s:{s:s, s:s}}, s:[{s:[]},{}], s:o, s:o, s:{s:o, "
+		"s:{s:{s:s, s:s}}}}",
+		"openapi", "3.1.0", "info", "title", "labctl netport", "version", LABCTL_VERSION,
+		"description",
+		"Leases of ports, names and numbers: one book for labs and for everyone else "
+		"on this computer.",
+		"license", "name", "MIT", "identifier", "MIT", "security", "token", "tags", tags,
+		"paths", paths(tables), "components", "schemas", components, "securitySchemes",
+		"token", "type", "http", "scheme", "bearer");
 }

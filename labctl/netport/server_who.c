@@ -22,7 +22,8 @@ static int take_user(struct connection *c, struct err *err)
 
 	if (getsockopt(c->fd, SOL_SOCKET, SO_PEERCRED, &cred, &len) < 0)
 		return err_set(err, ERR_ENV, errno, "no peer at the Unix socket");
-	if (getpwuid_r(cred.uid, &entry, buf, sizeof(buf), &found) != 0 || !found || !str_copy(c->caller.owner, sizeof(c->caller.owner), entry.pw_name))
+	if (getpwuid_r(cred.uid, &entry, buf, sizeof(buf), &found) != 0 || !found ||
+	    !str_copy(c->caller.owner, sizeof(c->caller.owner), entry.pw_name))
 		snprintf(c->caller.owner, sizeof(c->caller.owner), "uid%u", cred.uid);
 	snprintf(c->peer, sizeof(c->peer), "uid %u", cred.uid);
 	c->caller.who = WHO_USER;

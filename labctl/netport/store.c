@@ -13,6 +13,7 @@
 
 static const struct store_ops *const stores[] = {
 	&store_sqlite_ops,
+	&store_redis_ops,
 };
 
 /* The store of "scheme:address"; a text without a scheme is a path. */
@@ -37,7 +38,7 @@ int store_open(const char *url, enum store_mode mode, struct store **ret, struct
 
 	if (!ops) {
 		err_set(err, ERR_USAGE, 0, "'%.128s' is no store of leases", url);
-		return err_hint(err, "use a path, or sqlite:/path/netport.db");
+		return err_hint(err, "use a path, sqlite:/path/netport.db, or redis://host:port/db");
 	}
 	return ops->open(address, mode, ret, err);
 }

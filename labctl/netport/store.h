@@ -123,6 +123,6 @@ int store_commit(struct store *s, struct err *err) MUST_CHECK;
 void store_rollback(struct store *s);
 int store_check(struct store *s, struct err *err) MUST_CHECK;
 
-extern const struct store_ops store_sqlite_ops;
+extern const struct store_ops store_sqlite_ops, store_redis_ops;
 
 #endif
