@@ -38,7 +38,8 @@ int store_open(const char *url, enum store_mode mode, struct store **ret, struct
 
 	if (!ops) {
 		err_set(err, ERR_USAGE, 0, "'%.128s' is no store of leases", url);
-		return err_hint(err, "use a path, sqlite:/path/netport.db, or redis://host:port/db");
+		return err_hint(err,
+				"use a path, sqlite:/path/netport.db, or redis://host:port/db");
 	}
 	return ops->open(address, mode, ret, err);
 }
