@@ -1,0 +1,214 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * grade_matrix.h - is a check a check? A stage's reference router passes everything; each broken
+ * one fails exactly the checks about its fault, with the words that name it.
+ *
+ * Included by one test for each stage, which defines STAGE ("stage1"). Arguments: names of mutants
+ * ("reference" too) to try only these, with the whole result shown.
+ */
+#ifndef TESTS_UNIT_GRADE_MATRIX_H
+#define TESTS_UNIT_GRADE_MATRIX_H
+
+#include <time.h>
+
+#include "base/str.h"
+#include "grade_arena.h"
+
+#include "base/banned.h"
+
+#define ROUTERS	  "tests/routers/"
+#define REFERENCE ROUTERS STAGE "_reference.py"
+#define MUTANTS	  ROUTERS STAGE "_mutants.py"
+
+struct mutant {
+	char *name, *checks, *words;
+};
+
+static bool verbose;
+
+static void show(const struct results *r)
+{
+	for (size_t i = 0; i < r->n; i++) {
+		auto_free char *e = r->v[i].expected ? json_dumps(r->v[i].expected, 0) : NULL;
+		auto_free char *s = r->v[i].seen ? json_dumps(r->v[i].seen, 0) : NULL;
+
+		print_message("# %-8s %-18s %6.1f ms  %s\n", verdict_name(r->v[i].verdict),
+			      r->v[i].id, r->v[i].ms, r->v[i].reason ? r->v[i].reason : "");
+		if (e)
+			print_message("#     expected %s\n#     seen     %s\n", e, s ? s : "");
+		if (r->v[i].output && *r->v[i].output)
+			print_message("#     output: %s\n", r->v[i].output);
+	}
+	print_message("# %u passed, %u failed, %u errors, %u pending, %u of %u points, %.0f ms\n",
+		      r->passed, r->failed, r->errors, r->pending, r->score, r->max_score, r->ms);
+}
+
+static void grade_router(struct test_arena *t, const char *name, struct results *ret)
+{
+	auto_free char *command = strcmp(name, "reference") == 0
+					  ? xstrdup("exec python3 " REFERENCE)
+					  : xasprintf("exec python3 " MUTANTS " %s", name);
+	struct runner_spec program = { command, arena_become, t };
+	struct timespec now;
+	struct grader_options o = { .program = &program };
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	o.seed = getenv("SEED") ? strtoull(getenv("SEED"), NULL, 0)
+				: (uint64_t)now.tv_nsec ^ (uint64_t)now.tv_sec << 20;
+	ok(grade(&t->arena, &o, ret, err));
+	if (verbose)
+		show(ret);
+}
+
+static void test_reference(void **state)
+{
+	struct test_arena *t = *state;
+	auto_results r = { 0 };
+
+	grade_router(t, "reference", &r);
+	if (r.passed != r.n || r.score != r.max_score)
+		show(&r);
+	assert_int_equal(r.passed, t->stage->n_checks);
+	assert_int_equal(r.score, r.max_score);
+}
+
+static bool word_in(const char *list, const char *word)
+{
+	size_t n = strlen(word);
+
+	for (const char *p = list; (p = strstr(p, word)); p += n) {
+		if ((p == list || p[-1] == ' ') && (!p[n] || p[n] == ' '))
+			return true;
+	}
+	return false;
+}
+
+static void test_mutant(struct test_arena *t, const struct mutant *m)
+{
+	auto_results r = { 0 };
+	bool said = false, right = true;
+
+	grade_router(t, m->name, &r);
+	for (size_t i = 0; i < r.n; i++) {
+		const struct result *c = &r.v[i];
+		bool meant = word_in(m->checks, c->check->id);
+
+		right = right && c->verdict != VERDICT_ERROR &&
+			meant == (c->verdict == VERDICT_FAIL);
+		said = said || (meant && c->reason && strstr(c->reason, m->words));
+	}
+	if (!right || !said) {
+		show(&r);
+		fail_msg("mutant '%s' must fail '%s' and nothing else, saying '%s'", m->name,
+			 m->checks, m->words);
+	}
+}
+
+static struct test_arena the_arena;
+
+static int open_arena(void **state)
+{
+	(void)state; /* each test's own is its router */
+	if (geteuid() == 0)
+		arena_open(&the_arena, "stages/" STAGE);
+	return 0;
+}
+
+static int close_arena(void **state)
+{
+	(void)state;
+	if (the_arena.stage)
+		arena_close(&the_arena);
+	return 0;
+}
+
+static void run_reference(void **state)
+{
+	need_root();
+	test_reference(state);
+}
+
+static void run_mutant(void **state)
+{
+	need_root();
+	test_mutant(&the_arena, *state);
+}
+
+static char *next_field(char **line)
+{
+	char *field = strsep(line, "\t\n");
+
+	assert_non_null(field);
+	return xstrdup(field);
+}
+
+static size_t read_mutants(struct mutant **ret)
+{
+	FILE *f = popen("PYTHONDONTWRITEBYTECODE=1 python3 " MUTANTS " --list", "r");
+	struct mutant *v = NULL;
+	size_t n = 0, size = 0;
+	char *line = NULL;
+
+	while (f && getline(&line, &size, f) > 0) {
+		char *p = line;
+		struct mutant *m = array_push(v, n);
+
+		m->name = next_field(&p);
+		m->checks = next_field(&p);
+		m->words = next_field(&p);
+	}
+	free(line);
+	if (f)
+		pclose(f);
+	*ret = v;
+	return n;
+}
+
+/* Every check that the stage lists as its own subject (NEW, or all) is killed by some mutant. */
+static void test_all_killed(void **state)
+{
+	auto_stage s = NULL;
+	struct mutant *v;
+	size_t n = read_mutants(&v);
+
+	(void)state;
+	ok(stage_load("stages/" STAGE, &s, NULL, err));
+	for (size_t i = 0; i < s->n_checks; i++) {
+		const char *id = s->checks[i].use;
+		bool killed = false;
+
+		for (size_t k = 0; k < n; k++)
+			killed = killed || word_in(v[k].checks, id);
+		if (!killed)
+			fail_msg("no broken router for check '%s'", id);
+	}
+}
+
+int main(int argc, char **argv)
+{
+	struct CMUnitTest *tests = NULL;
+	struct mutant *mutants;
+	size_t n = 0, n_mutants = read_mutants(&mutants);
+
+	mem_adopt_jansson();
+	verbose = argc > 1;
+	for (size_t i = 0; i <= n_mutants; i++) {
+		const char *name = i ? mutants[i - 1].name : "reference";
+		bool asked = argc == 1;
+
+		for (int k = 1; k < argc; k++)
+			asked = asked || strcmp(argv[k], name) == 0;
+		if (!asked)
+			continue;
+		*array_push(tests, n) =
+			(struct CMUnitTest){ .name = name,
+					     .test_func = i ? run_mutant : run_reference,
+					     .initial_state = i ? (void *)&mutants[i - 1]
+								: (void *)&the_arena };
+	}
+	*array_push(tests, n) = (struct CMUnitTest){ .name = "every check is killed",
+						     .test_func = test_all_killed };
+	return _cmocka_run_group_tests("matrix", tests, n, open_arena, close_arena);
+}
+
+#endif
