@@ -11,10 +11,7 @@
 #include "base/banned.h"
 
 static const struct check *const files[] = {
-	checks_arp,
-	checks_eth,
-	checks_ipv4,
-	checks_icmp,
+	checks_arp, checks_eth, checks_ipv4, checks_icmp, checks_error,
 };
 
 const struct check *check_at(size_t i)

@@ -34,7 +34,7 @@ static bool has_mark(const struct want *w, const struct seen *s)
 
 bool want_means(const struct want *w, const struct seen *s)
 {
-	if (s->sent || !all_equal(w, &s->f))
+	if (s->sent || !all_equal(w, &s->f) || (w->means && !w->means(w, s)))
 		return false;
 	if (!w->any && !w->mark)
 		return true;
@@ -91,7 +91,8 @@ static const struct seen *await(struct trial *t, const struct place *at, const s
 {
 	struct waiting wait = { .t = t, .at = at, .w = w, .from = t->since };
 	struct err e = { 0 };
-	int r = probe_wait(t->g->probe, t->g->answer_ns, arrived, &wait, &e);
+	uint64_t patience = (uint64_t)((double)(w->patience_ms * NS_PER_MS) * t->g->slowness);
+	int r = probe_wait(t->g->probe, patience ? patience : t->g->answer_ns, arrived, &wait, &e);
 
 	*ret_error = r < 0;
 	if (r < 0)

@@ -126,9 +126,38 @@ const struct place *trial_place(struct trial *t, size_t i)
 	return NULL;
 }
 
+bool trial_stage_error(struct trial *t, const char *text)
+{
+	return args_error(t, text, NULL);
+}
+
+bool trial_number(struct trial *t, const char *key, long long min, long long max, long long *ret)
+{
+	json_t *v = json_object_get(t->args, key);
+
+	if (!v)
+		return true;
+	if (!json_is_integer(v) || json_integer_value(v) < min || json_integer_value(v) > max)
+		return args_error(t, "a number is missing, too small or too large", key);
+	*ret = json_integer_value(v);
+	return true;
+}
+
 struct station place_station(const struct place *p)
 {
 	return (struct station){ p, p->ip, p->mac };
+}
+
+/* Does a route of the router's table lead to this address in spite of the network's subnet? */
+static bool is_routed_away(const struct stage *s, const struct stage_network *net,
+			   const struct ipaddr *a)
+{
+	for (size_t i = 0; i < s->n_routes; i++) {
+		if (s->routes[i].to.prefix > net->subnet.prefix &&
+		    ipnet_contains(&s->routes[i].to, a))
+			return true;
+	}
+	return false;
 }
 
 static bool is_taken(const struct grader *g, const struct stage_network *net, uint32_t ip)
@@ -136,7 +165,8 @@ static bool is_taken(const struct grader *g, const struct stage_network *net, ui
 	struct ipaddr a = ip4_addr(ip);
 
 	if (ipnet_is_reserved_host(&net->subnet, &a) || !ipaddr_is_unicast_host(&a) ||
-	    (net->has_router && ip == ip4_number(&net->router)))
+	    (net->has_router && ip == ip4_number(&net->router)) ||
+	    is_routed_away(g->stage, net, &a))
 		return true;
 	for (size_t i = 0; i < g->n_places; i++) {
 		if (g->places[i].ip == ip)

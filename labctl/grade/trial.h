@@ -66,9 +66,14 @@ struct path path_back(const struct path *p);
  * "on", else one on each network that has a router. i counts from 0; NULL after the last. */
 const struct place *trial_place(struct trial *t, size_t i);
 
+/* A number that the stage may give; *ret is what counts when it does not. */
+bool trial_number(struct trial *t, const char *key, long long min, long long max, long long *ret);
+/* The entry asks for what the stage cannot give: the teacher's mistake. Returns false. */
+bool trial_stage_error(struct trial *t, const char *text);
+
 /* Stations. */
 struct station place_station(const struct place *p);
-/* A new one on this network. */
+/* A new one on this network, with an address that none of the stage's routes leads away from it. */
 bool trial_guest(struct trial *t, const struct place *at, struct station *ret);
 /* From now on to the check's end the grader answers who-has for it. */
 void trial_answer(struct trial *t, const struct station *s);
@@ -99,6 +104,10 @@ struct want {
 	fields_t any; /* ... and, when any or mark are given, one of these, or the mark, is too */
 	bool mark;
 	fields_t judge; /* these must be right in it */
+	/* A further condition for being meant; NULL: none. */
+	bool (*means)(const struct want *w, const struct seen *s);
+	unsigned
+		patience_ms; /* how long it may take on an idle computer; 0: an answer's usual time */
 };
 
 /* Waits for it. The frame lives as long as the check. */

@@ -99,9 +99,10 @@ static inline void arena_pair(struct nl *nl, const struct arena_end *a, const st
 	ok(link_add_veth(nl, &v, err));
 }
 
-static inline void arena_switch(struct test_arena *t, const struct stage_network *net,
-				const struct arena_end *v, size_t n)
+static inline void arena_switch(struct test_arena *t, size_t network, const struct arena_end *v,
+				size_t n)
 {
+	const struct stage_network *net = &t->stage->networks[network];
 	unsigned bridge;
 	auto_nl nl = NULL;
 
@@ -111,7 +112,8 @@ static inline void arena_switch(struct test_arena *t, const struct stage_network
 		struct arena_end port = { .ns = t->fabric_ns };
 		struct link_info info;
 
-		snprintf(port.link.name, IFNAMSIZ, "%.10s.%zu", net->name, i);
+		snprintf(port.link.name, IFNAMSIZ, "p%u-%u", (unsigned)network % 1000,
+			 (unsigned)i % 1000);
 		arena_pair(nl, &port, &v[i], net->mtu, bridge);
 		arena_offloads(t->fabric_ns, port.link.name);
 		ok(link_get(nl, port.link.name, &info, err));
@@ -130,7 +132,7 @@ static inline void arena_network(struct test_arena *t, size_t network)
 		ok(nl_open(v[0].ns, &nl, err));
 		arena_pair(nl, &v[0], &v[1], net->mtu, 0);
 	} else {
-		arena_switch(t, net, v, n);
+		arena_switch(t, network, v, n);
 	}
 	for (size_t i = 0; i < n; i++)
 		arena_end_up(t, network, &v[i]);
