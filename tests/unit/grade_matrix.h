@@ -164,7 +164,17 @@ static size_t read_mutants(struct mutant **ret)
 	return n;
 }
 
-/* Every check that the stage lists as its own subject (NEW, or all) is killed by some mutant. */
+static void free_mutants(struct mutant *v, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		free(v[i].name);
+		free(v[i].checks);
+		free(v[i].words);
+	}
+	free(v);
+}
+
+/* Every check that the stage uses is killed by some mutant. */
 static void test_all_killed(void **state)
 {
 	auto_stage s = NULL;
@@ -182,6 +192,7 @@ static void test_all_killed(void **state)
 		if (!killed)
 			fail_msg("no broken router for check '%s'", id);
 	}
+	free_mutants(v, n);
 }
 
 int main(int argc, char **argv)
@@ -189,6 +200,7 @@ int main(int argc, char **argv)
 	struct CMUnitTest *tests = NULL;
 	struct mutant *mutants;
 	size_t n = 0, n_mutants = read_mutants(&mutants);
+	int failed;
 
 	mem_adopt_jansson();
 	verbose = argc > 1;
@@ -208,7 +220,10 @@ int main(int argc, char **argv)
 	}
 	*array_push(tests, n) = (struct CMUnitTest){ .name = "every check is killed",
 						     .test_func = test_all_killed };
-	return _cmocka_run_group_tests("matrix", tests, n, open_arena, close_arena);
+	failed = _cmocka_run_group_tests("matrix", tests, n, open_arena, close_arena);
+	free_mutants(mutants, n_mutants);
+	free(tests);
+	return failed;
 }
 
 #endif
