@@ -169,9 +169,8 @@ static void on_remnant_removed(void *arg, json_t *reply, const struct err *failu
 static void on_holder_inspected(void *arg, json_t *reply, const struct err *failure)
 {
 	struct client_run *c = arg;
-	const char *lab = json_string_value(
-		json_object_get(json_object_get(json_object_get(reply, "Config"), "Labels"),
-				LAB_LABEL));
+	json_t *labels = json_object_get(json_object_get(reply, "Config"), "Labels");
+	const char *lab = json_string_value(json_object_get(labels, LAB_LABEL));
 	auto_free char *path = xasprintf("/containers/%s?force=1&v=1", c->container);
 	struct err err = { 0 };
 
@@ -179,7 +178,7 @@ static void on_holder_inspected(void *arg, json_t *reply, const struct err *fail
 		on_created(arg, NULL, failure);
 		return;
 	}
-	if (lab && strcmp(lab, c->up->lab->name) == 0) {
+	if (lab_marks_match(c->up->lab->book, c->up->lab->name, labels)) {
 		engine_submit(c->up->engine, "DELETE", path, NULL, on_remnant_removed, c);
 		return;
 	}
@@ -247,6 +246,8 @@ static json_t *create_body(struct client_run *c)
 	auto_free char *src = lab_path(l, "src");
 	const char *const labels[] = { LAB_LABEL,
 				       l->name,
+				       LAB_LABEL_BOOK,
+				       l->book,
 				       LAB_LABEL_STAGE,
 				       l->stage->name,
 				       LAB_LABEL_CLIENT,

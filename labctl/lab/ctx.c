@@ -25,6 +25,18 @@ static char *env_or(const char *name, const char *fallback)
 	return xstrdup(str_empty(v) ? fallback : v);
 }
 
+/* Absolute, but symbolic links stay: the text is a mark on containers and must be the same
+ * before and after the directory is made. */
+static char *dir_or(const char *name, const char *fallback)
+{
+	auto_free char *dir = env_or(name, fallback);
+	char cwd[PATH_MAX];
+
+	if (dir[0] == '/' || !getcwd(cwd, sizeof(cwd)))
+		return steal_ptr(&dir);
+	return xasprintf("%s/%s", cwd, dir);
+}
+
 /* A login name may hold what a lab name must not ("First.Last@corp"). */
 static void default_lab_name(const struct caller *c, char ret[static LAB_NAME_MAX + 1])
 {
@@ -110,8 +122,8 @@ int lab_ctx_init(struct lab_ctx *ctx, const char *lab, struct err *err)
 	stages = xasprintf("%s/stages", ctx->root);
 	ctx->stages_dir = env_or("LABCTL_STAGES", stages);
 	ctx->images_dir = xasprintf("%s/images", ctx->root);
-	ctx->state_dir = env_or("LABCTL_STATE", "/var/lib/labctl");
-	ctx->run_dir = env_or("LABCTL_RUN", "/run/labctl");
+	ctx->state_dir = dir_or("LABCTL_STATE", LAB_STATE_DIR);
+	ctx->run_dir = dir_or("LABCTL_RUN", "/run/labctl");
 	ctx->image = env_or("LABCTL_IMAGE", LAB_IMAGE_DEFAULT);
 	return 0;
 }

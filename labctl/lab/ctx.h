@@ -17,6 +17,7 @@
 #include "docker/engine.h"
 
 #define LAB_NAME_MAX	  32
+#define LAB_STATE_DIR	  "/var/lib/labctl"
 #define LAB_IMAGE_DEFAULT "labctl/client:latest"
 
 /* Progress for people; never called when nothing should be shown. done of total clients are

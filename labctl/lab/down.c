@@ -76,8 +76,8 @@ static void submit_probe(struct engine *e, const struct lab *l, const char *imag
 	auto_free char *path = xasprintf("/containers/create?name=%s", p->name);
 
 	engine_submit(e, "POST", path,
-		      json_pack("{s:s, s:b, s:{s:s}}", "Image", image, "NetworkDisabled", 1,
-				"Labels", LAB_LABEL, l->name),
+		      json_pack("{s:s, s:b, s:{s:s, s:s}}", "Image", image, "NetworkDisabled", 1,
+				"Labels", LAB_LABEL, l->name, LAB_LABEL_BOOK, l->book),
 		      on_probed, p);
 }
 
@@ -140,9 +140,7 @@ static int await_creations(struct engine *e, const struct lab *l, struct err *er
 static int list_ours(struct engine *e, const struct lab *l, struct container_list *ret,
 		     struct err *err)
 {
-	auto_free char *label = xasprintf(LAB_LABEL "=%s", l->name);
-
-	return container_list_by_label(e, label, ret, err);
+	return lab_containers(e, l, ret, err);
 }
 
 /* By label, never by name: a stranger's container may have the name that this lab wanted. */

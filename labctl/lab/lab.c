@@ -49,10 +49,45 @@ void lab_free(struct lab *l)
 	free(l->ports);
 	free(l->src_dir);
 	free(l->image);
+	free(l->book);
 	free(l->dir);
 	free(l->record);
 	free(l->stage_file);
 	free(l);
+}
+
+bool lab_marks_match(const char *book, const char *lab, const json_t *labels)
+{
+	const char *of_lab = json_string_value(json_object_get(labels, LAB_LABEL));
+	const char *of_book = json_string_value(json_object_get(labels, LAB_LABEL_BOOK));
+
+	return of_lab && of_book && strcmp(of_book, book) == 0 &&
+	       (!lab || strcmp(of_lab, lab) == 0);
+}
+
+int lab_containers(struct engine *e, const struct lab *l, struct container_list *ret,
+		   struct err *err)
+{
+	auto_free char *label = xasprintf(LAB_LABEL "=%s", l->name);
+	auto_container_list all = { 0 };
+	size_t n = 0;
+
+	if (container_list_by_label(e, label, &all, err) < 0)
+		return -1;
+	for (size_t i = 0; i < all.n; i++) {
+		struct container_info other = all.v[i];
+
+		if (!lab_marks_match(l->book, l->name, other.labels))
+			continue;
+		all.v[i] = all.v[n];
+		all.v[n++] = other;
+	}
+	/* What does not match stands behind the rest now and goes. */
+	while (all.n > n)
+		json_decref(all.v[--all.n].labels);
+	*ret = all;
+	all = (struct container_list){ 0 };
+	return 0;
 }
 
 char *lab_container_name(const struct lab *l, const char *client)
@@ -152,6 +187,7 @@ int lab_new(struct lab_ctx *ctx, struct stage *stage, bool isolated, struct lab 
 		name_network(l, i);
 	name_ports(l);
 	l->image = xstrdup(ctx->image);
+	l->book = xstrdup(ctx->state_dir);
 	l->dir = xasprintf("%s/%s", ctx->run_dir, l->name);
 	l->record = xasprintf("%s/labs/%s.json", ctx->state_dir, l->name);
 	if (ctx->default_lab && ctx->in_tree)

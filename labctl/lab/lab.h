@@ -15,6 +15,7 @@
 #include <time.h>
 
 #include "base/str.h"
+#include "docker/container.h"
 #include "lab/ctx.h"
 #include "stage/load.h"
 
@@ -23,6 +24,7 @@
 #define LAB_GROUP_MASK 0xfff00000u
 
 #define LAB_LABEL	 "labctl.lab"
+#define LAB_LABEL_BOOK	 "labctl.book" /* the lease book: $LABCTL_STATE */
 #define LAB_LABEL_STAGE	 "labctl.stage"
 #define LAB_LABEL_CLIENT "labctl.client"
 #define LAB_LABEL_OWNER	 "labctl.owner"
@@ -81,10 +83,11 @@ struct lab {
 	struct lab_port *ports; /* every port that a client of the stage offers */
 	size_t n_ports;
 	enum lab_src src;
-	char *src_dir;	  /* the student's directory; NULL: none */
-	char *image;	  /* for clients that name none */
-	char *dir;	  /* $LABCTL_RUN/<lab>: lab.json, hosts, src */
-	char *record;	  /* path of the record */
+	char *src_dir; /* the student's directory; NULL: none */
+	char *image;   /* for clients that name none */
+	char *book;    /* $LABCTL_STATE: labs of other books are strangers, whatever their names */
+	char *dir;     /* $LABCTL_RUN/<lab>: lab.json, hosts, src */
+	char *record;  /* path of the record */
 	char *stage_file; /* .stage of the repository, or NULL */
 };
 
@@ -111,6 +114,12 @@ int lab_check_owner(const struct lab_ctx *ctx, const struct lab *l, struct err *
 
 const char *lab_state_name(enum lab_state s);
 const char *lab_src_name(enum lab_src s);
+
+/* The containers, running or not, that carry the marks of this lab of this book. */
+int lab_containers(struct engine *e, const struct lab *l, struct container_list *ret,
+		   struct err *err) MUST_CHECK;
+/* Do these labels say so? lab NULL: any lab of the book. */
+bool lab_marks_match(const char *book, const char *lab, const json_t *labels);
 
 /* "labctl-<lab>-<client>"; heap text. */
 char *lab_container_name(const struct lab *l, const char *client);

@@ -147,29 +147,45 @@ static void find_containers(struct lab_ctx *ctx, const struct known *k, struct l
 	for (size_t i = 0; i < list.n; i++) {
 		const char *lab = json_string_value(json_object_get(list.v[i].labels, LAB_LABEL));
 
-		if (!is_known(k, lab ? lab : ""))
+		if (lab_marks_match(ctx->state_dir, NULL, list.v[i].labels) && !is_known(k, lab))
 			add(all, LEFTOVER_CONTAINER, list.v[i].name,
 			    xasprintf("container '%s' of lab '%s', which has no record",
-				      list.v[i].name, lab ? lab : ""),
+				      list.v[i].name, lab),
 			    xasprintf("docker rm -f %s", list.v[i].name));
 	}
 }
 
-/* Groups are told apart by the book: a lab that is starting has its group before its record. */
-static bool group_is_leased(const struct lease_list *leases, uint32_t group)
+/* Everything is leased before it is made, so the leases of labs that are no more name what such a
+ * lab may have left. A mark that no lease of this book explains belongs to another book: it is
+ * told of (by the usual book), never touched. */
+static const struct lease *lease_of(const struct lease_list *leases, const char *resource,
+				    const char *value)
 {
-	auto_free char *value = xasprintf("g%u", group & ~LAB_GROUP_MASK);
-
 	for (size_t i = 0; i < leases->n; i++) {
-		if (strcmp(leases->v[i].resource, "GROUP") == 0 &&
+		if (strcmp(leases->v[i].resource, resource) == 0 &&
 		    strcmp(leases->v[i].value, value) == 0)
-			return true;
+			return &leases->v[i];
 	}
-	return false;
+	return NULL;
 }
 
-static int find_links(const struct known *k, const struct lease_list *leases, struct leftovers *all,
-		      struct err *err)
+static void judge(const struct lab_ctx *ctx, const struct known *k, const struct lease *lease,
+		  enum leftover_kind kind, const char *name, const char *what, const char *mend,
+		  struct leftovers *all)
+{
+	if (lease && !is_known(k, lease->owner + strlen(LEASE_LAB_OWNER)))
+		add(all, kind, name, xasprintf("%s '%s' of a lab that has no record", what, name),
+		    xasprintf("%s %s", mend, name));
+	else if (!lease && strcmp(ctx->state_dir, LAB_STATE_DIR) == 0)
+		add(all, LEFTOVER_STRANGE, name,
+		    xasprintf(
+			    "%s '%s' looks like labctl's, but this lease book knows nothing of it",
+			    what, name),
+		    xasprintf("if nobody needs it: %s %s", mend, name));
+}
+
+static int find_links(const struct lab_ctx *ctx, const struct known *k,
+		      const struct lease_list *leases, struct leftovers *all, struct err *err)
 {
 	auto_free struct link_info *links = NULL;
 	auto_nl nl = NULL;
@@ -178,49 +194,25 @@ static int find_links(const struct known *k, const struct lease_list *leases, st
 	if (nl_open(-1, &nl, err) < 0 || link_list(nl, &links, &n, err) < 0)
 		return -1;
 	for (size_t i = 0; i < n; i++) {
-		bool owned = (links[i].group & LAB_GROUP_MASK) != LAB_GROUP_BASE ||
-			     group_is_leased(leases, links[i].group);
+		auto_free char *group = xasprintf("g%u", links[i].group & ~LAB_GROUP_MASK);
 
-		for (size_t j = 0; j < k->n && !owned; j++)
-			owned = k->labs[j]->group == links[i].group;
-		if (!owned)
-			add(all, LEFTOVER_LINK, links[i].name,
-			    xasprintf("interface '%s' of a lab that has no record", links[i].name),
-			    xasprintf("sudo ip link del %s", links[i].name));
+		if ((links[i].group & LAB_GROUP_MASK) == LAB_GROUP_BASE)
+			judge(ctx, k, lease_of(leases, "GROUP", group), LEFTOVER_LINK,
+			      links[i].name, "interface", "sudo ip link del", all);
 	}
 	return 0;
 }
 
-/* "labctl-<lab>" and "labctl-<lab>-fabric". */
-static bool netns_is_busy(const struct known *k, const char *name)
-{
-	for (size_t i = 0; i < k->busy.n; i++) {
-		auto_free char *fabric = xasprintf(NETNS_PREFIX "%s-fabric", k->busy.v[i]);
-
-		if (strcmp(name + strlen(NETNS_PREFIX), k->busy.v[i]) == 0 ||
-		    strcmp(name, fabric) == 0)
-			return true;
-	}
-	return false;
-}
-
-static int find_namespaces(const struct known *k, struct leftovers *all, struct err *err)
+static int find_namespaces(const struct lab_ctx *ctx, const struct known *k,
+			   const struct lease_list *leases, struct leftovers *all, struct err *err)
 {
 	auto_strv names = { 0 };
 
 	if (netns_list(NETNS_PREFIX, &names, err) < 0)
 		return -1;
-	for (size_t i = 0; i < names.n; i++) {
-		bool owned = netns_is_busy(k, names.v[i]);
-
-		for (size_t j = 0; j < k->n && !owned; j++)
-			owned = strcmp(k->labs[j]->seat_ns, names.v[i]) == 0 ||
-				strcmp(k->labs[j]->fabric_ns, names.v[i]) == 0;
-		if (!owned)
-			add(all, LEFTOVER_NETNS, names.v[i],
-			    xasprintf("namespace '%s' of a lab that has no record", names.v[i]),
-			    xasprintf("sudo ip netns del %s", names.v[i]));
-	}
+	for (size_t i = 0; i < names.n; i++)
+		judge(ctx, k, lease_of(leases, "NETNS", names.v[i]), LEFTOVER_NETNS, names.v[i],
+		      "namespace", "sudo ip netns del", all);
 	return 0;
 }
 
@@ -302,7 +294,8 @@ int leftovers_find(struct lab_ctx *ctx, struct leftovers *ret, struct err *err)
 	if (load_known(ctx, &known, &all, err) < 0 || list_lab_leases(ctx, &leases, err) < 0)
 		return -1;
 	find_containers(ctx, &known, &all);
-	if (find_links(&known, &leases, &all, err) < 0 || find_namespaces(&known, &all, err) < 0 ||
+	if (find_links(ctx, &known, &leases, &all, err) < 0 ||
+	    find_namespaces(ctx, &known, &leases, &all, err) < 0 ||
 	    find_mounts(ctx, &known, &all, err) < 0)
 		return -1;
 	find_directories(ctx, &known, &all);
@@ -376,6 +369,7 @@ static int remove_one(struct lab_ctx *ctx, const struct leftover *l, struct err 
 		return claim_release(ctx, l->name, err);
 	case LEFTOVER_BOOTED:
 	case LEFTOVER_RECORD:
+	case LEFTOVER_STRANGE:
 		break;
 	}
 	return 0;
@@ -390,7 +384,8 @@ int leftovers_remove(struct lab_ctx *ctx, const struct leftovers *all, struct st
 		const struct leftover *l = &all->v[i];
 		struct err e = { 0 };
 
-		if (l->kind == LEFTOVER_BOOTED || l->kind == LEFTOVER_RECORD)
+		if (l->kind == LEFTOVER_BOOTED || l->kind == LEFTOVER_RECORD ||
+		    l->kind == LEFTOVER_STRANGE)
 			continue;
 		if (remove_one(ctx, l, &e) == 0 || err_is(&e, ERR_NOT_FOUND)) {
 			strv_add(ret_done, l->text);

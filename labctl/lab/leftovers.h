@@ -16,6 +16,7 @@ enum leftover_kind {
 	LEFTOVER_MOUNT,
 	LEFTOVER_DIRECTORY, /* $LABCTL_RUN/<lab> */
 	LEFTOVER_LEASES,    /* of a lab that is no more */
+	LEFTOVER_STRANGE,   /* has the mark, but of another book or a lost one: never removed */
 };
 
 struct leftover {

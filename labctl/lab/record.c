@@ -231,6 +231,7 @@ int lab_load(const struct lab_ctx *ctx, const char *name, struct lab **ret, stru
 	json_error_t je;
 
 	l->record = xasprintf("%s/labs/%s.json", ctx->state_dir, name);
+	l->book = xstrdup(ctx->state_dir);
 	l->dir = xasprintf("%s/%s", ctx->run_dir, name);
 	if (fs_read(l->record, RECORD_MAX, &text, NULL, err) < 0) {
 		if (!err_is(err, ERR_NOT_FOUND))

@@ -72,13 +72,12 @@ static const struct container_info *find_container(const struct container_list *
 static char *add_clients(struct report *r, json_t *doc)
 {
 	const struct lab *l = r->lab;
-	auto_free char *label = xasprintf(LAB_LABEL "=%s", l->name);
 	auto_container_list list = { 0 };
 	json_t *all = json_array();
 	struct err err = { 0 };
 	struct engine *e;
-	bool known = lab_ctx_engine(r->ctx, &e, &err) == 0 &&
-		     container_list_by_label(e, label, &list, &err) == 0;
+	bool known =
+		lab_ctx_engine(r->ctx, &e, &err) == 0 && lab_containers(e, l, &list, &err) == 0;
 
 	for (size_t i = 0; i < l->stage->n_clients; i++) {
 		const struct stage_client *c = &l->stage->clients[i];

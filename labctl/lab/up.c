@@ -282,11 +282,10 @@ static int take_commands(struct bring *up, const struct step *s, struct err *err
 
 static int take_verify(struct bring *up, struct err *err)
 {
-	auto_free char *label = xasprintf(LAB_LABEL "=%s", up->lab->name);
 	auto_container_list list = { 0 };
 
 	if (wire_verify_seat(up->wiring, err) < 0 ||
-	    container_list_by_label(up->engine, label, &list, err) < 0)
+	    lab_containers(up->engine, up->lab, &list, err) < 0)
 		return -1;
 	for (size_t i = 0; i < up->lab->stage->n_clients; i++) {
 		struct client_run *c = &up->clients[i];
