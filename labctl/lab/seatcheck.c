@@ -89,7 +89,11 @@ int seatcheck_stranger(struct lab_ctx *ctx, const char *ifname, struct err *err)
 		return taken_by_stranger(ctx, &info, err);
 	if (has_lab(ctx, info.group))
 		return 0;
-	err_set(err, ERR_CONFLICT, 0, "interface '%s' carries labctl's mark, but no lab owns it",
+	err_set(err, ERR_CONFLICT, 0,
+		"interface '%s' carries labctl's mark, but no lab of this lease book owns it",
 		ifname);
-	return err_hint(err, "it is a remnant; remove it: sudo %s gc", ctx->exe);
+	return err_hint(err,
+			"a remnant: 'sudo %s gc', or 'sudo ip link del %s'; a lab of another "
+			"LABCTL_STATE: use --isolated",
+			ctx->exe, ifname);
 }
