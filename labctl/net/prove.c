@@ -3,6 +3,7 @@
 #include "net/prove.h"
 
 #include <arpa/inet.h>
+#include <errno.h>
 #include <net/if.h>
 #include <poll.h>
 #include <string.h>
@@ -22,6 +23,7 @@
 
 #define ETHERTYPE_EXPERIMENTAL 0x88b5
 #define COOKIE_LEN	       46 /* the least payload of an Ethernet frame */
+#define SEND_MS		       50
 
 struct tap {
 	const struct prove_end *end;
@@ -99,13 +101,17 @@ static int prove_way(const struct tap *from, const struct tap *to, int ms, struc
 	p.eth.h_proto = htons(ETHERTYPE_EXPERIMENTAL);
 	if (getrandom(p.cookie, sizeof(p.cookie), 0) != (ssize_t)sizeof(p.cookie))
 		return err_set(err, ERR_ENV, errno, "no random bytes");
-	if (send(from->fd, &p, sizeof(p), 0) < 0)
-		return err_set(err, ERR_ENV, errno, "cannot send a frame on '%s'",
-			       from->end->ifname);
-	if (!await(to, &p, ms))
-		return err_set(err, ERR_ENV, 0, "a frame sent on '%s' did not reach '%s' in %d ms",
-			       from->end->ifname, to->end->ifname, ms);
-	return 0;
+	/* Again and again: a link that just came up swallows frames until the kernel has noticed,
+	 * and an impaired one is meant to lose some. */
+	for (int spent = 0; spent < ms; spent += SEND_MS) {
+		if (send(from->fd, &p, sizeof(p), 0) < 0 && errno != ENOBUFS && errno != ENETDOWN)
+			return err_set(err, ERR_ENV, errno, "cannot send a frame on '%s'",
+				       from->end->ifname);
+		if (await(to, &p, SEND_MS))
+			return 0;
+	}
+	return err_set(err, ERR_ENV, 0, "a frame sent on '%s' did not reach '%s' in %d ms",
+		       from->end->ifname, to->end->ifname, ms);
 }
 
 int link_prove(const struct prove_end *a, const struct prove_end *b, int ms, struct err *err)
