@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -52,8 +53,8 @@ static int open_userns(const struct caller *owner, int *ret_fd, struct err *err)
 	auto_free char *path = NULL;
 	auto_fd fd = -1;
 	int p[2], ok = -1;
+	pid_t parent = getpid(), pid;
 	char c = 0;
-	pid_t pid;
 
 	if (pipe2(p, O_CLOEXEC) < 0)
 		return err_set(err, ERR_ENV, errno, "cannot make a pipe");
@@ -64,6 +65,10 @@ static int open_userns(const struct caller *owner, int *ret_fd, struct err *err)
 		return err_set(err, ERR_ENV, errno, "cannot fork");
 	if (pid == 0) {
 		c = unshare(CLONE_NEWUSER) == 0 ? 'y' : 'n';
+		/* Not to outlive a parent that is killed. */
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		if (getppid() != parent)
+			_exit(0);
 		if (write(w, &c, 1) == 1)
 			pause();
 		_exit(0);
