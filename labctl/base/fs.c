@@ -16,7 +16,7 @@
 
 #include "base/banned.h"
 
-#define TMP_SUFFIX ".XXXXXX" /* as mkostemp() wants it */
+#define DRAFT ".new" /* the end of a file's name while it is written */
 
 static int read_all(int fd, const char *path, size_t max, struct str *text, struct err *err)
 {
@@ -83,14 +83,18 @@ static void sync_parent(const char *path)
 int fs_write(const char *path, const char *text, size_t len, mode_t mode, bool durable,
 	     struct err *err)
 {
-	auto_free char *tmp = xasprintf("%s" TMP_SUFFIX, path);
+	auto_free char *tmp = xasprintf("%s.XXXXXX" DRAFT, path);
 	auto_fd fd = -1;
 
 	if (fault_point("file", err) < 0)
 		return -1;
-	fd = mkostemp(tmp, O_CLOEXEC);
+	fd = mkostemps(tmp, (int)strlen(DRAFT), O_CLOEXEC);
 	if (fd < 0)
 		return err_set(err, ERR_ENV, errno, "cannot create '%s'", tmp);
+	if (fault_point("file's name", err) < 0) {
+		unlink(tmp);
+		return -1;
+	}
 	if (write_all(fd, text, len) < 0 || fchmod(fd, mode) < 0 || (durable && fsync(fd) < 0) ||
 	    rename(tmp, path) < 0) {
 		int sys = errno;
@@ -101,6 +105,22 @@ int fs_write(const char *path, const char *text, size_t len, mode_t mode, bool d
 	if (durable)
 		sync_parent(path);
 	return 0;
+}
+
+void fs_remove_drafts(const char *path)
+{
+	const char *name = strrchr(path, '/') ? strrchr(path, '/') + 1 : path;
+	auto_free char *parent = xasprintf("%.*s.", (int)(name - path), path);
+	auto_dir d = opendir(parent);
+	size_t n = strlen(name);
+	struct dirent *e;
+
+	while (d && (e = readdir(d))) {
+		if (strncmp(e->d_name, name, n) == 0 && e->d_name[n] == '.' &&
+		    strlen(e->d_name) == n + strlen(".XXXXXX" DRAFT) &&
+		    strcmp(e->d_name + n + strlen(".XXXXXX"), DRAFT) == 0)
+			unlinkat(dirfd(d), e->d_name, 0);
+	}
 }
 
 int fs_write_value(const char *path, const char *value, struct err *err)
@@ -143,25 +163,6 @@ int fs_remove(const char *path, struct err *err)
 	if (remove(path) < 0 && errno != ENOENT)
 		return err_set(err, ERR_ENV, errno, "cannot remove '%s'", path);
 	return 0;
-}
-
-void fs_remove_unfinished(const char *path)
-{
-	auto_free char *dir = xstrdup(path);
-	char *base = strrchr(dir, '/');
-	struct dirent *e;
-	size_t len;
-
-	if (!base)
-		return;
-	*base++ = '\0';
-	len = strlen(base);
-	auto_dir d = opendir(*dir ? dir : "/");
-	while (d && (e = readdir(d))) {
-		if (strncmp(e->d_name, base, len) == 0 && e->d_name[len] == '.' &&
-		    strlen(e->d_name + len) == strlen(TMP_SUFFIX))
-			unlinkat(dirfd(d), e->d_name, 0);
-	}
 }
 
 bool fs_is_dir(const char *path)
@@ -213,6 +214,11 @@ int fs_lock(const char *path, const char *who, int *ret_fd, char *ret_holder, si
 		}
 		if (!still_the_file(fd, path))
 			continue;
+		if (ret_holder) {
+			ssize_t n = pread(fd, ret_holder, size - 1, 0);
+
+			ret_holder[n > 0 ? n : 0] = '\0';
+		}
 		if (ftruncate(fd, 0) < 0 || write_all(fd, who, strlen(who)) < 0)
 			return err_set(err, ERR_ENV, errno, "cannot write the lock '%s'", path);
 		*ret_fd = steal_fd(&fd);

@@ -19,6 +19,9 @@ int fs_read(const char *path, size_t max, char **ret_text, size_t *ret_len,
 int fs_write(const char *path, const char *text, size_t len, mode_t mode, bool durable,
 	     struct err *err) MUST_CHECK;
 
+/* Removes what fs_write() left of its work on this file when it was killed: "path.??????.new". */
+void fs_remove_drafts(const char *path);
+
 /* One value into a file of /proc or /sys. The message names path and value. */
 int fs_write_value(const char *path, const char *value, struct err *err) MUST_CHECK;
 
@@ -27,8 +30,6 @@ int fs_mkdirs(const char *path, mode_t mode, struct err *err) MUST_CHECK;
 
 /* unlink/rmdir where "not there" is success. */
 int fs_remove(const char *path, struct err *err) MUST_CHECK;
-/* What fs_write() of this path left when it was killed before its end. */
-void fs_remove_unfinished(const char *path);
 
 bool fs_is_dir(const char *path);
 bool fs_is_executable(const char *path);
@@ -36,7 +37,8 @@ bool fs_is_executable(const char *path);
 /* Takes an exclusive lock on a file, made if need be, that unlocks and removes the file when
  * closed by fs_unlock() or unlocks at the process's death. `who` is written into it. When
  * another process holds it: ERR_BUSY, and ret_holder (when not NULL, size bytes) gets that
- * process's text. Never blocks. */
+ * process's text; otherwise the text of one that died while it held the lock, or "". Never
+ * blocks. */
 int fs_lock(const char *path, const char *who, int *ret_fd, char *ret_holder, size_t size,
 	    struct err *err) MUST_CHECK;
 /* Does somebody hold it? Takes nothing, needs read permission only. */

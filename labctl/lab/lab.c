@@ -198,7 +198,7 @@ int lab_new(struct lab_ctx *ctx, struct stage *stage, bool isolated, struct lab 
 
 int lab_forget(const struct lab_ctx *ctx, const struct lab *l, struct err *err)
 {
-	fs_remove_unfinished(l->record);
+	fs_remove_drafts(l->record);
 	/* The record goes first: leases without a record are found by 'labctl gc'. */
 	if (fs_remove(l->record, err) < 0)
 		return -1;

@@ -197,7 +197,7 @@ int lab_unpublish(const struct lab *l, struct err *err)
 	for (size_t i = 0; i < ARRAY_SIZE(files); i++) {
 		auto_free char *path = lab_path(l, files[i]);
 
-		fs_remove_unfinished(path);
+		fs_remove_drafts(path);
 		if (fs_remove(path, err) < 0)
 			return -1;
 	}
