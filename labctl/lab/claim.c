@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/fault.h"
 #include "base/mem.h"
 #include "base/parse.h"
 #include "lab/seatcheck.h"
@@ -239,6 +240,20 @@ static int take_all(struct claim *c, struct err *err)
 	return take_interfaces(c, err) < 0 ? -1 : take_subnets(c, err);
 }
 
+/* Whose leases the caller may give back. */
+static uid_t releasable(const struct lab_ctx *ctx)
+{
+	return ctx->caller.uid == 0 ? LEASE_ANY_UID : ctx->caller.uid;
+}
+
+/* What a dead labctl of this lab had goes first. */
+static int take_anew(struct claim *c, struct err *err)
+{
+	if (lease_release_owner(c->store, c->req.owner, releasable(c->ctx), NULL, err) < 0)
+		return -1;
+	return take_all(c, err);
+}
+
 /* Runs fn on the open book, all or none, with one wait for the disk. */
 static int in_book(struct lab_ctx *ctx, struct lab *l, int (*fn)(struct claim *c, struct err *err),
 		   struct err *err)
@@ -254,7 +269,8 @@ static int in_book(struct lab_ctx *ctx, struct lab *l, int (*fn)(struct claim *c
 			 .again_ok = true },
 	};
 
-	if (store_open_default(ctx->state_dir, STORE_WRITE, &store, err) < 0 ||
+	if (fault_point("leases", err) < 0 ||
+	    store_open_default(ctx->state_dir, STORE_WRITE, &store, err) < 0 ||
 	    store_begin(store, err) < 0)
 		return -1;
 	c.store = store;
@@ -267,7 +283,7 @@ static int in_book(struct lab_ctx *ctx, struct lab *l, int (*fn)(struct claim *c
 
 int claim_take(struct lab_ctx *ctx, struct lab *l, struct err *err)
 {
-	return in_book(ctx, l, take_all, err);
+	return in_book(ctx, l, take_anew, err);
 }
 
 typedef int each_lease_fn(void *arg, const char *resource, const char *value, struct err *err);
@@ -353,7 +369,8 @@ int claim_release(const struct lab_ctx *ctx, const char *lab, struct err *err)
 	auto_free char *owner = xasprintf(LEASE_LAB_OWNER "%s", lab);
 	auto_store store = NULL;
 
-	if (store_open_default(ctx->state_dir, STORE_WRITE, &store, err) < 0)
+	if (fault_point("leases' end", err) < 0 ||
+	    store_open_default(ctx->state_dir, STORE_WRITE, &store, err) < 0)
 		return -1;
-	return lease_release_owner(store, owner, LEASE_ANY_UID, NULL, err);
+	return lease_release_owner(store, owner, releasable(ctx), NULL, err);
 }

@@ -175,7 +175,11 @@ static void on_holder_inspected(void *arg, json_t *reply, const struct err *fail
 	struct err err = { 0 };
 
 	if (failure) {
-		on_created(arg, NULL, failure);
+		if (failure->kind == ERR_NOT_FOUND)
+			err_set(&err, ERR_BUSY, 0,
+				"the engine is still making or removing a container '%s'",
+				c->container);
+		on_created(arg, NULL, failure->kind == ERR_NOT_FOUND ? &err : failure);
 		return;
 	}
 	if (lab_marks_match(c->up->lab->book, c->up->lab->name, labels)) {

@@ -4,11 +4,10 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "base/log.h"
 #include "base/mem.h"
-#include "docker/container.h"
+#include "lab/containers.h"
 #include "lab/forward.h"
 #include "lab/publish.h"
 #include "lab/srcmount.h"
@@ -17,9 +16,6 @@
 #include "net/netns.h"
 
 #include "base/banned.h"
-
-#define GONE_WAIT_MS 10000
-#define GONE_POLL_MS 20
 
 /* The first failure is the one that is told; the rest of the work goes on. */
 static void keep_first(struct err *first, const struct err *e, const char *what)
@@ -31,162 +27,38 @@ static void keep_first(struct err *first, const struct err *e, const char *what)
 	err_wrap(first, "%s", what);
 }
 
-static void on_removed(void *arg, json_t *reply, const struct err *failure)
-{
-	struct err *first = arg;
-
-	(void)reply;
-	/* Already gone, or on its way: the next list tells. */
-	if (!failure || failure->kind == ERR_NOT_FOUND || failure->kind == ERR_CONFLICT)
-		return;
-	*first = first->kind == ERR_NONE ? *failure : *first;
-}
-
-static void submit_removal(struct engine *e, const char *id, struct err *first)
-{
-	auto_free char *path = xasprintf("/containers/%s?force=1&v=1", id);
-
-	engine_submit(e, "DELETE", path, NULL, on_removed, first);
-}
-
-/* One client's name, asked for. */
-struct probe {
-	char *name;
-	bool taken; /* as far as is known, by a container that no list has */
-};
-
-static void on_probed(void *arg, json_t *reply, const struct err *failure)
-{
-	struct probe *p = arg;
-
-	(void)reply;
-	p->taken = failure && failure->kind == ERR_CONFLICT;
-}
-
-static void on_looked_at(void *arg, json_t *reply, const struct err *failure)
-{
-	struct probe *p = arg;
-
-	(void)reply;
-	p->taken = failure && failure->kind == ERR_NOT_FOUND;
-}
-
-static void submit_probe(struct engine *e, const struct lab *l, const char *image, struct probe *p)
-{
-	auto_free char *path = xasprintf("/containers/create?name=%s", p->name);
-
-	engine_submit(e, "POST", path,
-		      json_pack("{s:s, s:b, s:{s:s, s:s}}", "Image", image, "NetworkDisabled", 1,
-				"Labels", LAB_LABEL, l->name, LAB_LABEL_BOOK, l->book),
-		      on_probed, p);
-}
-
-static void submit_look(struct engine *e, struct probe *p)
-{
-	auto_free char *path = xasprintf("/containers/%s/json", p->name);
-
-	engine_submit(e, "GET", path, NULL, on_looked_at, p);
-}
-
-/* The engine finishes what a labctl that died has asked of it, and a container on its way into
- * being is in no list. But its name is taken: who asks for the same name is refused, or else has
- * made a container that goes with the others. */
-static int probe_names(struct engine *e, const struct lab *l, struct probe *probes, struct err *err)
-{
-	const struct timespec pause = { 0, GONE_POLL_MS * 1000000L };
-	const struct stage *s = l->stage;
-
-	for (int waited = 0; waited < GONE_WAIT_MS; waited += GONE_POLL_MS) {
-		bool any = false;
-
-		for (size_t i = 0; i < s->n_clients; i++) {
-			const char *own = s->clients[i].image;
-
-			if (probes[i].taken)
-				submit_probe(e, l, own ? own : l->image, &probes[i]);
-		}
-		if (engine_run(e, err) < 0)
-			return -1;
-		for (size_t i = 0; i < s->n_clients; i++) {
-			any |= probes[i].taken;
-			if (probes[i].taken)
-				submit_look(e, &probes[i]);
-		}
-		if (!any)
-			return 0;
-		if (engine_run(e, err) < 0)
-			return -1;
-		nanosleep(&pause, NULL);
-	}
-	return err_set(err, ERR_ENV, 0, "the engine does not finish a container that it is making");
-}
-
-static int await_creations(struct engine *e, const struct lab *l, struct err *err)
-{
-	struct probe *probes = xcalloc(l->stage->n_clients, sizeof(*probes));
-	int r;
-
-	for (size_t i = 0; i < l->stage->n_clients; i++) {
-		probes[i].name = lab_container_name(l, l->stage->clients[i].name);
-		probes[i].taken = true;
-	}
-	r = probe_names(e, l, probes, err);
-	for (size_t i = 0; i < l->stage->n_clients; i++)
-		free(probes[i].name);
-	free(probes);
-	return r;
-}
-
-static int list_ours(struct engine *e, const struct lab *l, struct container_list *ret,
-		     struct err *err)
-{
-	return lab_containers(e, l, ret, err);
-}
-
-/* By label, never by name: a stranger's container may have the name that this lab wanted. */
 static int remove_containers(struct lab_ctx *ctx, const struct lab *l, struct err *err)
 {
-	const struct timespec pause = { 0, GONE_POLL_MS * 1000000L };
-	struct err first = { 0 };
-	struct engine *e;
-
-	if (l->stage->kind == STAGE_SCRIPTS)
-		return 0;
-	if (lab_ctx_engine(ctx, &e, err) < 0 || (l->died && await_creations(e, l, err) < 0))
-		return -1;
-	for (int waited = 0; first.kind == ERR_NONE; waited += GONE_POLL_MS) {
-		auto_container_list left = { 0 };
-
-		if (list_ours(e, l, &left, err) < 0)
-			return -1;
-		if (left.n == 0)
-			return 0;
-		if (waited >= GONE_WAIT_MS)
-			return err_set(err, ERR_ENV, 0, "container '%s' does not go away",
-				       left.v[0].name);
-		if (waited)
-			nanosleep(&pause, NULL);
-		for (size_t i = 0; i < left.n; i++)
-			submit_removal(e, left.v[i].id, &first);
-		if (engine_run(e, err) < 0)
-			return -1;
-	}
-	if (err)
-		*err = first;
-	return -1;
+	return l->stage->kind == STAGE_SCRIPTS ? 0 : lab_containers_remove(ctx, l->name, err);
 }
 
+static bool is_ours(const struct lab *l, const struct link_info *link)
+{
+	for (size_t i = 0; i < l->stage->n_networks && link->group == l->group; i++) {
+		if (strcmp(l->networks[i].ifname, link->name) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* All at once, unless a lab of another book has the same group: one by one then. */
 static int remove_seat_links(const struct lab *l, struct err *err)
 {
 	auto_nl nl = NULL;
 	auto_free struct link_info *links = NULL;
-	size_t n = 0;
+	size_t n = 0, ours = 0, others = 0;
 
 	if (nl_open(-1, &nl, err) < 0 || link_list(nl, &links, &n, err) < 0)
 		return -1;
 	for (size_t i = 0; i < n; i++) {
-		if (links[i].group == l->group)
-			return link_delete_group(nl, l->group, err);
+		ours += is_ours(l, &links[i]);
+		others += links[i].group == l->group && !is_ours(l, &links[i]);
+	}
+	if (ours && !others)
+		return link_delete_group(nl, l->group, err);
+	for (size_t i = 0; i < n && ours; i++) {
+		if (is_ours(l, &links[i]) && link_delete(nl, links[i].ifindex, err) < 0)
+			return -1;
 	}
 	return 0;
 }
@@ -215,6 +87,8 @@ int lab_down(struct lab_ctx *ctx, struct lab *l, struct err *err)
 		keep_first(&first, &e, "writing the record");
 	if (forward_stop(l, &e) < 0)
 		keep_first(&first, &e, "ending the forwarder");
+	if (l->orphaned && lab_containers_settle(ctx, l, &e) < 0)
+		keep_first(&first, &e, "waiting for the engine");
 	if (remove_containers(ctx, l, &e) < 0)
 		keep_first(&first, &e, "removing the containers");
 	if (remove_kernel_side(l, &e) < 0)

@@ -65,31 +65,6 @@ bool lab_marks_match(const char *book, const char *lab, const json_t *labels)
 	       (!lab || strcmp(of_lab, lab) == 0);
 }
 
-int lab_containers(struct engine *e, const struct lab *l, struct container_list *ret,
-		   struct err *err)
-{
-	auto_free char *label = xasprintf(LAB_LABEL "=%s", l->name);
-	auto_container_list all = { 0 };
-	size_t n = 0;
-
-	if (container_list_by_label(e, label, &all, err) < 0)
-		return -1;
-	for (size_t i = 0; i < all.n; i++) {
-		struct container_info other = all.v[i];
-
-		if (!lab_marks_match(l->book, l->name, other.labels))
-			continue;
-		all.v[i] = all.v[n];
-		all.v[n++] = other;
-	}
-	/* What does not match stands behind the rest now and goes. */
-	while (all.n > n)
-		json_decref(all.v[--all.n].labels);
-	*ret = all;
-	all = (struct container_list){ 0 };
-	return 0;
-}
-
 char *lab_container_name(const struct lab *l, const char *client)
 {
 	return xasprintf("labctl-%s-%s", l->name, client);
@@ -198,8 +173,8 @@ int lab_new(struct lab_ctx *ctx, struct stage *stage, bool isolated, struct lab 
 
 int lab_forget(const struct lab_ctx *ctx, const struct lab *l, struct err *err)
 {
-	fs_remove_drafts(l->record);
 	/* The record goes first: leases without a record are found by 'labctl gc'. */
+	fs_remove_drafts(l->record);
 	if (fs_remove(l->record, err) < 0)
 		return -1;
 	return claim_release(ctx, l->name, err);
@@ -234,6 +209,7 @@ int lab_lock_named(const struct lab_ctx *ctx, const char *lab, const char *what,
 	}
 	ret->path = steal_ptr(&path);
 	ret->fd = fd;
+	ret->orphaned = holder[0];
 	return 0;
 }
 

@@ -70,7 +70,6 @@ struct lab {
 	struct stage *stage; /* owned */
 	char *stage_text;    /* the stage file's text; NULL for scripts */
 	enum lab_state state;
-	bool died; /* read from its record half-done: the engine may still be at work for it */
 	struct caller owner;
 	char boot_id[37];
 	time_t since;
@@ -89,6 +88,7 @@ struct lab {
 	char *dir;     /* $LABCTL_RUN/<lab>: lab.json, hosts, src */
 	char *record;  /* path of the record */
 	char *stage_file; /* .stage of the repository, or NULL */
+	bool orphaned;	  /* not recorded: a labctl died while it was at work on the lab */
 };
 
 void lab_free(struct lab *l);
@@ -115,10 +115,7 @@ int lab_check_owner(const struct lab_ctx *ctx, const struct lab *l, struct err *
 const char *lab_state_name(enum lab_state s);
 const char *lab_src_name(enum lab_src s);
 
-/* The containers, running or not, that carry the marks of this lab of this book. */
-int lab_containers(struct engine *e, const struct lab *l, struct container_list *ret,
-		   struct err *err) MUST_CHECK;
-/* Do these labels say so? lab NULL: any lab of the book. */
+/* Do a container's labels say that it is this lab's? lab NULL: any lab of the book. */
 bool lab_marks_match(const char *book, const char *lab, const json_t *labels);
 
 /* "labctl-<lab>-<client>"; heap text. */
@@ -134,6 +131,7 @@ struct macaddr lab_client_mac(const struct stage_interface *ifc);
 struct lab_lock {
 	char *path;
 	int fd;
+	bool orphaned; /* the last one who had it died with it */
 };
 int lab_lock(const struct lab_ctx *ctx, const char *what, struct lab_lock *ret,
 	     struct err *err) MUST_CHECK;

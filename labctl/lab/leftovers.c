@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* leftovers.c - what no lab's record knows: find it, remove it. */
+/* leftovers.c - find what dead labs left. */
 #include "lab/leftovers.h"
 
 #include <dirent.h>
@@ -9,29 +9,26 @@
 #include "base/fs.h"
 #include "base/mem.h"
 #include "base/parse.h"
-#include "docker/container.h"
-#include "lab/claim.h"
-#include "lab/down.h"
+#include "lab/containers.h"
 #include "lab/lab.h"
-#include "lab/srcmount.h"
 #include "net/link.h"
 #include "net/netns.h"
+#include "netport/lease.h"
 
 #include "base/banned.h"
 
-/* The labs that have a record, and those that a labctl is at work on. */
+/* Of whom nothing is a leftover: labs that have a record, readable or not, and those that a
+ * labctl is at work on. */
 struct known {
-	struct lab **labs;
-	size_t n;
-	struct strv busy;
+	struct strv labs, busy;
+	struct lease_list leases; /* of all labs */
 };
 
 static void known_done(struct known *k)
 {
-	for (size_t i = 0; i < k->n; i++)
-		lab_free(k->labs[i]);
-	free(k->labs);
+	strv_done(&k->labs);
 	strv_done(&k->busy);
+	lease_list_done(&k->leases);
 }
 
 static void auto_known_(struct known *k)
@@ -42,6 +39,7 @@ static void auto_known_(struct known *k)
 void leftovers_done(struct leftovers *l)
 {
 	for (size_t i = 0; i < l->n; i++) {
+		free(l->v[i].lab);
 		free(l->v[i].name);
 		free(l->v[i].text);
 		free(l->v[i].mend);
@@ -50,19 +48,28 @@ void leftovers_done(struct leftovers *l)
 	*l = (struct leftovers){ 0 };
 }
 
-/* The texts are stolen, name is copied. */
-static void add(struct leftovers *all, enum leftover_kind kind, const char *name, char *text,
-		char *mend)
+/* Text and mend are stolen. */
+static struct leftover *add(struct leftovers *all, enum leftover_kind kind, const char *lab,
+			    uid_t uid, const char *name, char *text, char *mend)
 {
 	struct leftover *l = array_push(all->v, all->n);
 
-	l->kind = kind;
-	l->name = xstrdup(name);
-	l->text = text;
-	l->mend = mend;
+	*l = (struct leftover){ kind, xstrdup(lab), uid, xstrdup(name), text, mend };
+	return l;
 }
 
-static void find_busy(const struct lab_ctx *ctx, struct known *k)
+/* Who took the lab's leases. */
+static uid_t uid_of(const struct known *k, const char *lab)
+{
+	for (size_t i = 0; i < k->leases.n; i++) {
+		if (strcmp(k->leases.v[i].owner + strlen(LEASE_LAB_OWNER), lab) == 0)
+			return k->leases.v[i].uid;
+	}
+	return LEASE_ANY_UID;
+}
+
+/* held: a lab whose lock is the caller's, or NULL. */
+static void find_busy(const struct lab_ctx *ctx, const char *held, struct known *k)
 {
 	auto_dir d = opendir(ctx->run_dir);
 	struct dirent *e;
@@ -73,7 +80,7 @@ static void find_busy(const struct lab_ctx *ctx, struct known *k)
 		if (!dot || strcmp(dot, ".lock") != 0)
 			continue;
 		*dot = '\0';
-		if (lab_is_locked(ctx, e->d_name))
+		if ((!held || strcmp(e->d_name, held) != 0) && lab_is_locked(ctx, e->d_name))
 			strv_add(&k->busy, e->d_name);
 	}
 }
@@ -93,99 +100,117 @@ static void judge_lab(const struct lab_ctx *ctx, const struct known *k, const st
 	if (strv_has(&k->busy, l->name))
 		return;
 	if (lab_is_before_boot(l))
-		add(all, LEFTOVER_BOOTED, l->name,
+		add(all, LEFTOVER_BOOTED, l->name, l->owner.uid, l->name,
 		    xasprintf("lab '%s' (%s) is from before the last boot", l->name,
 			      l->stage->name),
 		    xasprintf("sudo %s --lab %s repair", ctx->exe, l->name));
 	else if (l->state != LAB_RUNNING)
-		add(all, LEFTOVER_LAB, l->name,
+		add(all, LEFTOVER_LAB, l->name, l->owner.uid, l->name,
 		    xasprintf("lab '%s' (%s) is half-done", l->name, l->stage->name),
 		    xasprintf("sudo %s --lab %s stage-stop", ctx->exe, l->name));
 }
 
-static int load_known(struct lab_ctx *ctx, struct known *k, struct leftovers *all, struct err *err)
+static int list_lab_leases(const struct lab_ctx *ctx, struct lease_list *ret, struct err *err)
+{
+	const struct lease_filter filter = { .owner_re = LEASE_LAB_OWNER, .uid = LEASE_ANY_UID };
+	auto_store store = NULL;
+
+	if (store_open_default(ctx->state_dir, STORE_READ, &store, err) < 0)
+		return -1;
+	return lease_list(store, &filter, ret, err);
+}
+
+static int load_known(struct lab_ctx *ctx, const char *held, struct known *k, struct leftovers *all,
+		      struct err *err)
 {
 	auto_strv names = { 0 };
 
-	/* First who is at work, then what there is: a lab that ends in between is in neither. */
-	find_busy(ctx, k);
-	if (lab_names(ctx, &names, err) < 0)
+	/* First who is at work, then what there is: a lab that ends in between is in neither, one
+	 * that begins in between is spared when its turn comes. */
+	find_busy(ctx, held, k);
+	if (list_lab_leases(ctx, &k->leases, err) < 0 || lab_names(ctx, &names, err) < 0)
 		return -1;
 	for (size_t i = 0; i < names.n; i++) {
+		auto_lab l = NULL;
 		struct err e = { 0 };
-		struct lab *l;
 
-		if (lab_load(ctx, names.v[i], &l, &e) < 0) {
-			if (!err_is(&e, ERR_NOT_FOUND))
-				add(all, LEFTOVER_RECORD, names.v[i], xstrdup(e.msg),
-				    xasprintf("rm %s/labs/%s.json", ctx->state_dir, names.v[i]));
+		if (lab_load(ctx, names.v[i], &l, &e) < 0 && err_is(&e, ERR_NOT_FOUND))
 			continue;
-		}
-		*array_push(k->labs, k->n) = l;
-		judge_lab(ctx, k, l, all);
+		strv_add(&k->labs, names.v[i]);
+		if (l)
+			judge_lab(ctx, k, l, all);
+		else
+			add(all, LEFTOVER_RECORD, names.v[i], uid_of(k, names.v[i]), names.v[i],
+			    xstrdup(e.msg),
+			    xasprintf("sudo rm %s/labs/%s.json && sudo %s gc", ctx->state_dir,
+				      names.v[i], ctx->exe));
 	}
 	return 0;
 }
 
 static bool is_known(const struct known *k, const char *name)
 {
-	for (size_t i = 0; i < k->n; i++) {
-		if (strcmp(k->labs[i]->name, name) == 0)
-			return true;
-	}
-	return strv_has(&k->busy, name);
+	return strv_has(&k->labs, name) || strv_has(&k->busy, name);
+}
+
+static uid_t owner_of(const struct container_info *c)
+{
+	const char *text = json_string_value(json_object_get(c->labels, LAB_LABEL_OWNER));
+	uint32_t uid;
+
+	return text && parse_u32(text, 0, UINT32_MAX, &uid, NULL) == 0 ? uid : LEASE_ANY_UID;
 }
 
 static void find_containers(struct lab_ctx *ctx, const struct known *k, struct leftovers *all)
 {
 	auto_container_list list = { 0 };
-	struct engine *e;
 
-	if (lab_ctx_engine(ctx, &e, NULL) < 0 ||
-	    container_list_by_label(e, LAB_LABEL, &list, NULL) < 0)
+	if (lab_containers(ctx, NULL, &list, NULL) < 0)
 		return;
 	for (size_t i = 0; i < list.n; i++) {
 		const char *lab = json_string_value(json_object_get(list.v[i].labels, LAB_LABEL));
 
-		if (lab_marks_match(ctx->state_dir, NULL, list.v[i].labels) && !is_known(k, lab))
-			add(all, LEFTOVER_CONTAINER, list.v[i].name,
+		if (!is_known(k, lab ? lab : ""))
+			add(all, LEFTOVER_CONTAINER, lab ? lab : "", owner_of(&list.v[i]),
+			    list.v[i].name,
 			    xasprintf("container '%s' of lab '%s', which has no record",
 				      list.v[i].name, lab),
 			    xasprintf("docker rm -f %s", list.v[i].name));
 	}
 }
 
-/* Everything is leased before it is made, so the leases of labs that are no more name what such a
- * lab may have left. A mark that no lease of this book explains belongs to another book: it is
- * told of (by the usual book), never touched. */
-static const struct lease *lease_of(const struct lease_list *leases, const char *resource,
-				    const char *value)
+static const struct lease *lease_of(const struct known *k, const char *resource, const char *value)
 {
-	for (size_t i = 0; i < leases->n; i++) {
-		if (strcmp(leases->v[i].resource, resource) == 0 &&
-		    strcmp(leases->v[i].value, value) == 0)
-			return &leases->v[i];
+	for (size_t i = 0; i < k->leases.n; i++) {
+		if (strcmp(k->leases.v[i].resource, resource) == 0 &&
+		    strcmp(k->leases.v[i].value, value) == 0)
+			return &k->leases.v[i];
 	}
 	return NULL;
 }
 
+/* What carries labctl's mark is its leaseholder's. Without a lease in this book it is of another
+ * one: told of (by the usual book), never touched. */
 static void judge(const struct lab_ctx *ctx, const struct known *k, const struct lease *lease,
 		  enum leftover_kind kind, const char *name, const char *what, const char *mend,
 		  struct leftovers *all)
 {
-	if (lease && !is_known(k, lease->owner + strlen(LEASE_LAB_OWNER)))
-		add(all, kind, name, xasprintf("%s '%s' of a lab that has no record", what, name),
+	const char *lab = lease ? lease->owner + strlen(LEASE_LAB_OWNER) : "";
+
+	if (lease && !is_known(k, lab))
+		add(all, kind, lab, lease->uid, name,
+		    xasprintf("%s '%s' of lab '%s', which has no record", what, name, lab),
 		    xasprintf("%s %s", mend, name));
 	else if (!lease && strcmp(ctx->state_dir, LAB_STATE_DIR) == 0)
-		add(all, LEFTOVER_STRANGE, name,
+		add(all, LEFTOVER_STRANGE, lab, LEASE_ANY_UID, name,
 		    xasprintf(
 			    "%s '%s' looks like labctl's, but this lease book knows nothing of it",
 			    what, name),
 		    xasprintf("if nobody needs it: %s %s", mend, name));
 }
 
-static int find_links(const struct lab_ctx *ctx, const struct known *k,
-		      const struct lease_list *leases, struct leftovers *all, struct err *err)
+static int find_links(const struct lab_ctx *ctx, const struct known *k, struct leftovers *all,
+		      struct err *err)
 {
 	auto_free struct link_info *links = NULL;
 	auto_nl nl = NULL;
@@ -197,21 +222,21 @@ static int find_links(const struct lab_ctx *ctx, const struct known *k,
 		auto_free char *group = xasprintf("g%u", links[i].group & ~LAB_GROUP_MASK);
 
 		if ((links[i].group & LAB_GROUP_MASK) == LAB_GROUP_BASE)
-			judge(ctx, k, lease_of(leases, "GROUP", group), LEFTOVER_LINK,
-			      links[i].name, "interface", "sudo ip link del", all);
+			judge(ctx, k, lease_of(k, "GROUP", group), LEFTOVER_LINK, links[i].name,
+			      "interface", "sudo ip link del", all);
 	}
 	return 0;
 }
 
-static int find_namespaces(const struct lab_ctx *ctx, const struct known *k,
-			   const struct lease_list *leases, struct leftovers *all, struct err *err)
+static int find_namespaces(const struct lab_ctx *ctx, const struct known *k, struct leftovers *all,
+			   struct err *err)
 {
 	auto_strv names = { 0 };
 
 	if (netns_list(NETNS_PREFIX, &names, err) < 0)
 		return -1;
 	for (size_t i = 0; i < names.n; i++)
-		judge(ctx, k, lease_of(leases, "NETNS", names.v[i]), LEFTOVER_NETNS, names.v[i],
+		judge(ctx, k, lease_of(k, "NETNS", names.v[i]), LEFTOVER_NETNS, names.v[i],
 		      "namespace", "sudo ip netns del", all);
 	return 0;
 }
@@ -234,7 +259,7 @@ static int find_mounts(const struct lab_ctx *ctx, const struct known *k, struct 
 		snprintf(lab, sizeof(lab), "%.*s", (int)strcspn(point + strlen(prefix), "/"),
 			 point + strlen(prefix));
 		if (!is_known(k, lab))
-			add(all, LEFTOVER_MOUNT, point,
+			add(all, LEFTOVER_MOUNT, lab, uid_of(k, lab), point,
 			    xasprintf("a mount at '%s' of a lab that has no record", point),
 			    xasprintf("sudo umount %s", point));
 	}
@@ -252,149 +277,99 @@ static void find_directories(const struct lab_ctx *ctx, const struct known *k,
 
 		if (name_is_valid(e->d_name, LAB_NAME_MAX) && fs_is_dir(path) &&
 		    !is_known(k, e->d_name))
-			add(all, LEFTOVER_DIRECTORY, path,
+			add(all, LEFTOVER_DIRECTORY, e->d_name, uid_of(k, e->d_name), path,
 			    xasprintf("the directory '%s' of a lab that has no record", path),
 			    xasprintf("sudo rm -r --one-file-system %s", path));
 	}
 }
 
-static int list_lab_leases(const struct lab_ctx *ctx, struct lease_list *ret, struct err *err)
+/* The part of a file's name before `end`, when it is a lab's that is no more. A lock that stays
+ * tells the next command on its lab that the last one died; drafts go with their lab. */
+static bool lab_before(const struct known *k, const char *file, const char *end,
+		       char ret[static LAB_NAME_MAX + 1])
 {
-	const struct lease_filter filter = { .owner_re = LEASE_LAB_OWNER, .uid = LEASE_ANY_UID };
-	auto_store store = NULL;
+	const char *at = strstr(file, end);
 
-	if (store_open_default(ctx->state_dir, STORE_READ, &store, err) < 0)
-		return -1;
-	return lease_list(store, &filter, ret, err);
+	if (!at || at - file > LAB_NAME_MAX)
+		return false;
+	snprintf(ret, LAB_NAME_MAX + 1, "%.*s", (int)(at - file), file);
+	return name_is_valid(ret, LAB_NAME_MAX) && !is_known(k, ret);
 }
 
-static void find_leases(const struct lab_ctx *ctx, const struct known *k,
-			const struct lease_list *leases, struct leftovers *all)
+/* Locks whose holder died; records that were being written when the writer died. */
+static void find_files(const struct lab_ctx *ctx, const struct known *k, struct leftovers *all)
+{
+	auto_free char *labs = xasprintf("%s/labs", ctx->state_dir);
+	const char *const where[][2] = { { ctx->run_dir, ".lock" }, { labs, ".json." } };
+
+	for (size_t i = 0; i < ARRAY_SIZE(where); i++) {
+		auto_dir d = opendir(where[i][0]);
+		char lab[LAB_NAME_MAX + 1];
+		struct dirent *e;
+
+		while (d && (e = readdir(d))) {
+			auto_free char *path = xasprintf("%s/%s", where[i][0], e->d_name);
+
+			if (lab_before(k, e->d_name, where[i][1], lab))
+				add(all, LEFTOVER_FILE, lab, uid_of(k, lab), path,
+				    xasprintf("the file '%s' of a labctl that died", path),
+				    xasprintf("sudo rm %s", path));
+		}
+	}
+}
+
+static void find_leases(const struct lab_ctx *ctx, const struct known *k, struct leftovers *all)
 {
 	auto_strv told = { 0 };
 
-	for (size_t i = 0; i < leases->n; i++) {
-		const char *lab = leases->v[i].owner + strlen(LEASE_LAB_OWNER);
+	for (size_t i = 0; i < k->leases.n; i++) {
+		const char *lab = k->leases.v[i].owner + strlen(LEASE_LAB_OWNER);
 
 		if (is_known(k, lab) || strv_has(&told, lab))
 			continue;
 		strv_add(&told, lab);
-		add(all, LEFTOVER_LEASES, lab,
+		add(all, LEFTOVER_LEASES, lab, k->leases.v[i].uid, lab,
 		    xasprintf("leases of lab '%s', which has no record", lab),
 		    xasprintf("sudo %s gc", ctx->exe));
 	}
 }
 
-int leftovers_find(struct lab_ctx *ctx, struct leftovers *ret, struct err *err)
+static int find_all(struct lab_ctx *ctx, const char *held, struct leftovers *ret, struct err *err)
 {
 	auto_leftovers all = { 0 };
-	auto_lease_list leases = { 0 };
 	auto_cleanup(known) struct known known = { 0 };
 
-	if (load_known(ctx, &known, &all, err) < 0 || list_lab_leases(ctx, &leases, err) < 0)
+	if (load_known(ctx, held, &known, &all, err) < 0)
 		return -1;
 	find_containers(ctx, &known, &all);
-	if (find_links(ctx, &known, &leases, &all, err) < 0 ||
-	    find_namespaces(ctx, &known, &leases, &all, err) < 0 ||
+	if (find_links(ctx, &known, &all, err) < 0 || find_namespaces(ctx, &known, &all, err) < 0 ||
 	    find_mounts(ctx, &known, &all, err) < 0)
 		return -1;
 	find_directories(ctx, &known, &all);
-	find_leases(ctx, &known, &leases, &all);
+	/* Last: they name what the others are. */
+	find_leases(ctx, &known, &all);
+	find_files(ctx, &known, &all);
 	*ret = all;
 	all = (struct leftovers){ 0 };
 	return 0;
 }
 
-static int remove_lab(struct lab_ctx *ctx, const char *name, struct err *err)
+int leftovers_find(struct lab_ctx *ctx, struct leftovers *ret, struct err *err)
 {
-	auto_lab_lock lock = { 0 };
-	auto_lab l = NULL;
+	return find_all(ctx, NULL, ret, err);
+}
 
-	if (lab_lock_named(ctx, name, "gc", &lock, err) < 0 || lab_load(ctx, name, &l, err) < 0)
+int leftovers_find_of(struct lab_ctx *ctx, const char *lab, struct leftovers *ret, struct err *err)
+{
+	auto_leftovers all = { 0 };
+
+	if (find_all(ctx, lab, &all, err) < 0)
 		return -1;
-	return l->state == LAB_RUNNING ? 0 : lab_down(ctx, l, err);
-}
-
-static int remove_link(const char *name, struct err *err)
-{
-	struct link_info info;
-	auto_nl nl = NULL;
-
-	if (nl_open(-1, &nl, err) < 0 || link_get(nl, name, &info, err) < 0)
-		return -1;
-	if ((info.group & LAB_GROUP_MASK) != LAB_GROUP_BASE)
-		return 0; /* another one by now */
-	return link_delete(nl, info.ifindex, err);
-}
-
-static int remove_container(struct lab_ctx *ctx, const char *name, struct err *err)
-{
-	auto_free char *path = xasprintf("/containers/%s?force=1&v=1", name);
-	struct engine *e;
-
-	if (lab_ctx_engine(ctx, &e, err) < 0)
-		return -1;
-	return engine_call(e, "DELETE", path, NULL, NULL, err);
-}
-
-static int remove_directory(const char *path, struct err *err)
-{
-	static const char *const files[] = { "lab.json", "hosts", "src" };
-
-	for (size_t i = 0; i < ARRAY_SIZE(files); i++) {
-		auto_free char *file = xasprintf("%s/%s", path, files[i]);
-
-		if (fs_remove(file, err) < 0)
-			return -1;
-	}
-	return fs_remove(path, err);
-}
-
-static int remove_one(struct lab_ctx *ctx, const struct leftover *l, struct err *err)
-{
-	switch (l->kind) {
-	case LEFTOVER_LAB:
-		return remove_lab(ctx, l->name, err);
-	case LEFTOVER_CONTAINER:
-		return remove_container(ctx, l->name, err);
-	case LEFTOVER_LINK:
-		return remove_link(l->name, err);
-	case LEFTOVER_NETNS:
-		return netns_delete(l->name, err);
-	case LEFTOVER_MOUNT:
-		return srcmount_remove(l->name, err);
-	case LEFTOVER_DIRECTORY:
-		return remove_directory(l->name, err);
-	case LEFTOVER_LEASES:
-		return claim_release(ctx, l->name, err);
-	case LEFTOVER_BOOTED:
-	case LEFTOVER_RECORD:
-	case LEFTOVER_STRANGE:
-		break;
+	for (size_t i = 0; i < all.n; i++) {
+		if (strcmp(all.v[i].lab, lab) != 0)
+			continue;
+		*array_push(ret->v, ret->n) = all.v[i];
+		all.v[i] = (struct leftover){ 0 };
 	}
 	return 0;
-}
-
-int leftovers_remove(struct lab_ctx *ctx, const struct leftovers *all, struct strv *ret_done,
-		     struct err *err)
-{
-	struct err first = { 0 };
-
-	for (size_t i = 0; i < all->n; i++) {
-		const struct leftover *l = &all->v[i];
-		struct err e = { 0 };
-
-		if (l->kind == LEFTOVER_BOOTED || l->kind == LEFTOVER_RECORD ||
-		    l->kind == LEFTOVER_STRANGE)
-			continue;
-		if (remove_one(ctx, l, &e) == 0 || err_is(&e, ERR_NOT_FOUND)) {
-			strv_add(ret_done, l->text);
-			continue;
-		}
-		if (first.kind == ERR_NONE) {
-			first = e;
-			err_wrap(&first, "%s", l->text);
-		}
-	}
-	return first.kind == ERR_NONE ? 0 : err_pass(err, &first);
 }

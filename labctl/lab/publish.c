@@ -201,7 +201,10 @@ int lab_unpublish(const struct lab *l, struct err *err)
 		if (fs_remove(path, err) < 0)
 			return -1;
 	}
-	if (l->stage_file && fs_remove(l->stage_file, err) < 0)
-		return -1;
+	if (l->stage_file) {
+		fs_remove_drafts(l->stage_file);
+		if (fs_remove(l->stage_file, err) < 0)
+			return -1;
+	}
 	return fs_remove(l->dir, err);
 }

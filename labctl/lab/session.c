@@ -10,6 +10,7 @@
 #include "base/mem.h"
 #include "base/parse.h"
 #include "lab/down.h"
+#include "lab/leftovers.h"
 #include "lab/scripts.h"
 #include "lab/status.h"
 #include "lab/up.h"
@@ -56,6 +57,7 @@ int session_start(struct lab_ctx *ctx, struct lab *l, struct err *err)
 	if (lab_load(ctx, ctx->lab, &old, &e) == 0) {
 		if (lab_check_owner(ctx, old, err) < 0)
 			return -1;
+		old->orphaned = lock.orphaned;
 		lab_ctx_progress(ctx, 0, 0, "stopping %s", old->stage->name);
 		if (take_down(ctx, old, err) < 0)
 			return err_wrap(err, "cannot stop '%s', which runs in lab '%s'",
@@ -72,10 +74,18 @@ int session_stop(struct lab_ctx *ctx, char **ret_stage, struct err *err)
 {
 	auto_lab_lock lock = { 0 };
 	auto_lab l = NULL;
+	struct err e = { 0 };
 
-	if (lab_lock(ctx, "stage-stop", &lock, err) < 0 || lab_load(ctx, ctx->lab, &l, err) < 0 ||
-	    lab_check_owner(ctx, l, err) < 0)
+	if (lab_lock(ctx, "stage-stop", &lock, err) < 0)
 		return -1;
+	if (lab_load(ctx, ctx->lab, &l, &e) < 0) {
+		if (err_is(&e, ERR_NOT_FOUND) && leftovers_sweep(ctx, ctx->lab, err) < 0)
+			return -1;
+		return err_pass(err, &e);
+	}
+	if (lab_check_owner(ctx, l, err) < 0)
+		return -1;
+	l->orphaned = lock.orphaned;
 	if (take_down(ctx, l, err) < 0) {
 		if (!err || !err->hint[0])
 			err_hint(err, "mend that, then: labctl --lab %s stage-stop", l->name);
@@ -96,6 +106,7 @@ static int recover(struct lab_ctx *ctx, const struct lab *seen, struct err *err)
 		return -1;
 	if (l->state == LAB_RUNNING)
 		return 0;
+	l->orphaned = lock.orphaned;
 	log_warn("a labctl died while lab '%s' was %s; what it left is removed", seen->name,
 		 lab_state_name(seen->state));
 	return take_down(ctx, l, err);
@@ -131,13 +142,11 @@ int session_running(struct lab_ctx *ctx, struct lab **ret, struct err *err)
 	return 0;
 }
 
-int session_repair(struct lab_ctx *ctx, json_t **ret_report, struct err *err)
+/* A lab that a dead labctl left half-done is removed, not repaired. */
+static int load_for_repair(struct lab_ctx *ctx, struct lab_lock *lock, struct lab **ret,
+			   struct err *err)
 {
-	auto_lab_lock lock = { 0 };
 	auto_lab l = NULL;
-	auto_strv mended = { 0 };
-	json_auto_t *before = NULL, *after = NULL;
-	json_t *words = NULL;
 
 	if (lab_load(ctx, ctx->lab, &l, err) < 0 || lab_check_owner(ctx, l, err) < 0)
 		return -1;
@@ -146,13 +155,36 @@ int session_repair(struct lab_ctx *ctx, json_t **ret_report, struct err *err)
 		if (session_running(ctx, &l, err) < 0)
 			return -1;
 	}
+	lab_free(steal_ptr(&l));
+	/* What was read without the lock may be of yesterday. */
+	if (lab_lock(ctx, "repair", lock, err) < 0 || lab_load(ctx, ctx->lab, &l, err) < 0 ||
+	    lab_check_owner(ctx, l, err) < 0)
+		return -1;
+	if (l->state != LAB_RUNNING)
+		return err_set(err, ERR_BUSY, 0, "lab '%s' is %s", l->name,
+			       lab_state_name(l->state));
+	l->orphaned = lock->orphaned;
+	*ret = steal_ptr(&l);
+	return 0;
+}
+
+int session_repair(struct lab_ctx *ctx, json_t **ret_report, struct err *err)
+{
+	auto_lab_lock lock = { 0 };
+	auto_lab l = NULL;
+	auto_strv mended = { 0 };
+	json_auto_t *before = NULL, *after = NULL;
+	json_t *words = NULL;
+
+	if (load_for_repair(ctx, &lock, &l, err) < 0)
+		return -1;
 	if (l->stage->kind == STAGE_SCRIPTS) {
 		err_set(err, ERR_FAILED, 0,
 			"stage '%s' has scripts of its own: it cannot be repaired", l->stage->name);
 		return err_hint(err, "start it again: labctl stage-start %s", l->stage->name);
 	}
-	if (lab_lock(ctx, "repair", &lock, err) < 0 || lab_status(ctx, &before, err) < 0 ||
-	    lab_repair(ctx, l, &mended, err) < 0 || lab_status(ctx, &after, err) < 0)
+	if (lab_status(ctx, &before, err) < 0 || lab_repair(ctx, l, &mended, err) < 0 ||
+	    lab_status(ctx, &after, err) < 0)
 		return -1;
 	words = json_array();
 	for (size_t i = 0; i < mended.n; i++)

@@ -8,8 +8,8 @@
 
 #include "base/fs.h"
 #include "base/mem.h"
-#include "docker/container.h"
 #include "lab/claim.h"
+#include "lab/containers.h"
 #include "lab/forward.h"
 #include "lab/srcmount.h"
 #include "net/guard.h"
@@ -76,8 +76,8 @@ static char *add_clients(struct report *r, json_t *doc)
 	json_t *all = json_array();
 	struct err err = { 0 };
 	struct engine *e;
-	bool known =
-		lab_ctx_engine(r->ctx, &e, &err) == 0 && lab_containers(e, l, &list, &err) == 0;
+	bool known = lab_ctx_engine(r->ctx, &e, &err) == 0 &&
+		     lab_containers(r->ctx, l->name, &list, &err) == 0;
 
 	for (size_t i = 0; i < l->stage->n_clients; i++) {
 		const struct stage_client *c = &l->stage->clients[i];

@@ -12,6 +12,7 @@
 #include "docker/exec.h"
 #include "lab/bring.h"
 #include "lab/claim.h"
+#include "lab/containers.h"
 #include "lab/down.h"
 #include "lab/forward.h"
 #include "lab/publish.h"
@@ -285,7 +286,7 @@ static int take_verify(struct bring *up, struct err *err)
 	auto_container_list list = { 0 };
 
 	if (wire_verify_seat(up->wiring, err) < 0 ||
-	    lab_containers(up->engine, up->lab, &list, err) < 0)
+	    lab_containers(up->ctx, up->lab->name, &list, err) < 0)
 		return -1;
 	for (size_t i = 0; i < up->lab->stage->n_clients; i++) {
 		struct client_run *c = &up->clients[i];
@@ -410,8 +411,8 @@ int lab_up(struct lab_ctx *ctx, struct lab *l, struct err *err)
 
 	/* An engine that is down is told of before there is anything to take back. */
 	if (lab_ctx_engine(ctx, &up.engine, err) < 0 ||
-	    engine_call(up.engine, "GET", "/_ping", NULL, NULL, err) < 0 ||
-	    wiring_new(l, &w, err) < 0 || claim_take(ctx, l, err) < 0)
+	    lab_containers_check(ctx, l->name, err) < 0 || wiring_new(l, &w, err) < 0 ||
+	    claim_take(ctx, l, err) < 0)
 		return -1;
 	up.wiring = w;
 	if (lab_save(l, LAB_STARTING, err) < 0) {
@@ -450,7 +451,8 @@ int lab_repair(struct lab_ctx *ctx, struct lab *l, struct strv *ret_mended, stru
 	auto_wiring w = NULL;
 
 	if (lab_ctx_engine(ctx, &up.engine, err) < 0 || claim_restore(ctx, l, err) < 0 ||
-	    wiring_new(l, &w, err) < 0 || proc_boot_id(l->boot_id, err) < 0)
+	    (l->orphaned && lab_containers_settle(ctx, l, err) < 0) || wiring_new(l, &w, err) < 0 ||
+	    proc_boot_id(l->boot_id, err) < 0)
 		return -1;
 	w->repair = true;
 	up.wiring = w;

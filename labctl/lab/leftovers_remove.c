@@ -1,0 +1,169 @@
+/* SPDX-License-Identifier: MIT */
+/* leftovers_remove.c - remove what dead labs left. */
+#include "lab/leftovers.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/fs.h"
+#include "base/mem.h"
+#include "lab/claim.h"
+#include "lab/containers.h"
+#include "lab/down.h"
+#include "lab/lab.h"
+#include "lab/srcmount.h"
+#include "net/guard.h"
+#include "net/link.h"
+#include "net/netns.h"
+
+#include "base/banned.h"
+
+/* A lab's lock is held while something of it is removed. */
+
+static int remove_lab(struct lab_ctx *ctx, const char *name, bool orphaned, struct err *err)
+{
+	auto_lab l = NULL;
+
+	if (lab_load(ctx, name, &l, err) < 0)
+		return -1;
+	l->orphaned = orphaned;
+	return l->state == LAB_RUNNING ? 0 : lab_down(ctx, l, err);
+}
+
+/* The guard is a table of the lab's name; it goes with the last of the links. */
+static int remove_link(const struct leftover *l, struct err *err)
+{
+	auto_free char *guard = xasprintf("labctl-%s", l->lab);
+	struct link_info info;
+	auto_nl nl = NULL;
+
+	if (nl_open(-1, &nl, err) < 0 || link_get(nl, l->name, &info, err) < 0)
+		return -1;
+	if ((info.group & LAB_GROUP_MASK) != LAB_GROUP_BASE)
+		return 0; /* another one by now */
+	if (guard_delete(-1, guard, err) < 0)
+		return -1;
+	return link_delete(nl, info.ifindex, err);
+}
+
+/* Files, and directories that are empty: never below a mount. */
+static int remove_directory(const char *path, struct err *err)
+{
+	auto_dir d = opendir(path);
+	struct dirent *e;
+
+	while (d && (e = readdir(d))) {
+		if (strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0 &&
+		    unlinkat(dirfd(d), e->d_name, 0) < 0)
+			unlinkat(dirfd(d), e->d_name, AT_REMOVEDIR);
+	}
+	return fs_remove(path, err);
+}
+
+static int remove_held(struct lab_ctx *ctx, const struct leftover *l, struct err *err)
+{
+	switch (l->kind) {
+	case LEFTOVER_CONTAINER:
+		return lab_containers_remove(ctx, l->lab, err);
+	case LEFTOVER_LINK:
+		return remove_link(l, err);
+	case LEFTOVER_NETNS:
+		return netns_delete(l->name, err);
+	case LEFTOVER_MOUNT:
+		return srcmount_remove(l->name, err);
+	case LEFTOVER_DIRECTORY:
+		return remove_directory(l->name, err);
+	case LEFTOVER_LEASES:
+		return claim_release(ctx, l->name, err);
+	case LEFTOVER_LAB:
+	case LEFTOVER_FILE:
+	case LEFTOVER_BOOTED:
+	case LEFTOVER_RECORD:
+	case LEFTOVER_STRANGE:
+		break;
+	}
+	return 0;
+}
+
+static int remove_one(struct lab_ctx *ctx, const struct leftover *l, struct err *err)
+{
+	auto_lab_lock lock = { 0 };
+	auto_lab again = NULL;
+	struct err e = { 0 };
+
+	if (lab_lock_named(ctx, l->lab, "gc", &lock, err) < 0)
+		return -1;
+	if (l->kind == LEFTOVER_LAB)
+		return remove_lab(ctx, l->name, lock.orphaned, err);
+	/* A lock goes with its release. */
+	if (l->kind == LEFTOVER_FILE)
+		return strcmp(l->name, lock.path) == 0 ? 0 : fs_remove(l->name, err);
+	/* It may have been started since it was looked at. */
+	if (lab_load(ctx, l->lab, &again, &e) == 0 || !err_is(&e, ERR_NOT_FOUND))
+		return err_set(err, ERR_BUSY, 0, "lab '%s' is there again", l->lab);
+	return remove_held(ctx, l, err);
+}
+
+static bool may_remove(const struct lab_ctx *ctx, const struct leftover *l)
+{
+	if (l->kind == LEFTOVER_BOOTED || l->kind == LEFTOVER_RECORD || l->kind == LEFTOVER_STRANGE)
+		return false;
+	return ctx->caller.uid == 0 || ctx->caller.uid == l->uid;
+}
+
+int leftovers_remove(struct lab_ctx *ctx, const struct leftovers *all, struct strv *ret_done,
+		     struct err *err)
+{
+	struct err first = { 0 };
+
+	for (size_t i = 0; i < all->n; i++) {
+		const struct leftover *l = &all->v[i];
+		struct err e = { 0 };
+
+		if (!may_remove(ctx, l))
+			continue;
+		if (remove_one(ctx, l, &e) == 0 || err_is(&e, ERR_NOT_FOUND)) {
+			strv_add(ret_done, l->text);
+			continue;
+		}
+		if (first.kind == ERR_NONE && !err_is(&e, ERR_BUSY)) {
+			first = e;
+			err_wrap(&first, "%s", l->text);
+		}
+	}
+	return first.kind == ERR_NONE ? 0 : err_pass(err, &first);
+}
+
+/* Its own lock goes with the caller. */
+static bool is_lock(const char *path)
+{
+	size_t n = strlen(path), end = strlen(".lock");
+
+	return n > end && strcmp(path + n - end, ".lock") == 0;
+}
+
+int leftovers_sweep(struct lab_ctx *ctx, const char *lab, struct err *err)
+{
+	auto_leftovers all = { 0 };
+	struct err first = { 0 };
+
+	if (leftovers_find_of(ctx, lab, &all, err) < 0)
+		return -1;
+	for (size_t i = 0; i < all.n; i++) {
+		const struct leftover *l = &all.v[i];
+		struct err e = { 0 };
+		int r = 0;
+
+		if (!may_remove(ctx, l))
+			continue;
+		if (l->kind != LEFTOVER_FILE)
+			r = remove_held(ctx, l, &e);
+		else if (!is_lock(l->name))
+			r = fs_remove(l->name, &e);
+		if (r < 0 && !err_is(&e, ERR_NOT_FOUND) && first.kind == ERR_NONE)
+			first = e;
+	}
+	return first.kind == ERR_NONE ? 0 : err_pass(err, &first);
+}
