@@ -225,6 +225,13 @@ bool lab_is_locked(const struct lab_ctx *ctx, const char *lab)
 	return fs_is_locked(path);
 }
 
+bool lab_is_orphaned(const struct lab_ctx *ctx, const char *lab)
+{
+	auto_free char *path = xasprintf("%s/%s.lock", ctx->run_dir, lab);
+
+	return access(path, F_OK) == 0 && !fs_is_locked(path);
+}
+
 void lab_unlock(struct lab_lock *lock)
 {
 	if (!lock->path)

@@ -140,6 +140,8 @@ int lab_lock_named(const struct lab_ctx *ctx, const char *lab, const char *what,
 		   struct lab_lock *ret, struct err *err) MUST_CHECK;
 /* Is a labctl at work on it right now? */
 bool lab_is_locked(const struct lab_ctx *ctx, const char *lab);
+/* Did one die at work on it, and nobody has come by since? */
+bool lab_is_orphaned(const struct lab_ctx *ctx, const char *lab);
 void lab_unlock(struct lab_lock *lock);
 static inline void auto_lab_lock_(struct lab_lock *l)
 {

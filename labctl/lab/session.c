@@ -96,6 +96,23 @@ int session_stop(struct lab_ctx *ctx, char **ret_stage, struct err *err)
 	return 0;
 }
 
+/* A labctl died before it wrote the record, or after it removed it. */
+static void sweep_orphaned(struct lab_ctx *ctx)
+{
+	auto_lab_lock lock = { 0 };
+	auto_lab l = NULL;
+	struct err e = { 0 }, none = { 0 };
+
+	if (geteuid() != 0 || !lab_is_orphaned(ctx, ctx->lab))
+		return;
+	/* Another one that comes by at the same time does the same. */
+	if (lab_lock(ctx, "recovery", &lock, &e) < 0)
+		log_debug("%s", e.msg);
+	else if (lab_load(ctx, ctx->lab, &l, &none) < 0 && err_is(&none, ERR_NOT_FOUND) &&
+		 leftovers_sweep(ctx, ctx->lab, &e) < 0)
+		log_warn("what a dead labctl left of lab '%s' stays: %s", ctx->lab, e.msg);
+}
+
 /* A labctl died over this lab: what it began is taken back before anything else. */
 static int recover(struct lab_ctx *ctx, const struct lab *seen, struct err *err)
 {
@@ -116,7 +133,12 @@ int session_running(struct lab_ctx *ctx, struct lab **ret, struct err *err)
 {
 	auto_lab l = NULL;
 
-	if (lab_load(ctx, ctx->lab, &l, err) < 0 || lab_check_owner(ctx, l, err) < 0)
+	if (lab_load(ctx, ctx->lab, &l, err) < 0) {
+		if (err_is(err, ERR_NOT_FOUND))
+			sweep_orphaned(ctx);
+		return -1;
+	}
+	if (lab_check_owner(ctx, l, err) < 0)
 		return -1;
 	if (l->state != LAB_RUNNING && geteuid() == 0 && !lab_is_locked(ctx, ctx->lab)) {
 		if (recover(ctx, l, err) < 0)
