@@ -48,7 +48,8 @@ int caller_become(const struct caller *c, struct err *err)
 {
 	if (geteuid() == c->uid)
 		return 0;
-	if (initgroups(c->name, c->gid) < 0 && setgroups(1, &c->gid) < 0)
+	if (c->name[0] ? initgroups(c->name, c->gid) < 0 && setgroups(1, &c->gid) < 0
+		       : setgroups(0, NULL) < 0)
 		return err_set(err, ERR_ENV, errno, "cannot take the groups of user '%s'", c->name);
 	if (setresgid(c->gid, c->gid, c->gid) < 0 || setresuid(c->uid, c->uid, c->uid) < 0)
 		return err_set(err, ERR_ENV, errno, "cannot become user '%s'", c->name);

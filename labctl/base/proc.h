@@ -19,7 +19,8 @@ struct caller {
 
 int caller_get(struct caller *ret, struct err *err) MUST_CHECK;
 
-/* Lasting: this process becomes the caller (groups, gid, uid). For the real root: nothing. */
+/* Lasting: this process becomes the caller (groups, gid, uid). For the real root: nothing. One
+ * without a name has no groups. */
 int caller_become(const struct caller *c, struct err *err) MUST_CHECK;
 
 /* Until caller_files_end(), files are looked up and opened with the caller's rights, whatever

@@ -158,6 +158,7 @@ static int grade_once(struct session *s, const struct strv *ids, struct err *err
 				    .ids = ids,
 				    .program = program.command ? &program : NULL,
 				    .pcap_dir = s->args->opt[OPT_PCAP],
+				    .pcap_as = &ctx->caller,
 				    .progress = show_progress,
 				    .progress_arg = s };
 	struct report report = { .stage = s->lab->stage, .lab = s->lab->name };

@@ -131,6 +131,7 @@ void print_json(json_t *doc);
 extern const struct command cmd_stage_list, cmd_stage_start, cmd_stage_stop, cmd_stage_validate,
 	cmd_status, cmd_connect, cmd_exec, cmd_run, cmd_shell, cmd_image_build, cmd_doctor,
 	cmd_repair, cmd_gc, cmd_lab_list, cmd_version, cmd_help, cmd_completion, cmd_complete,
-	cmd_needs_root, cmd_forward, cmd_netport, cmd_check, cmd_stage_new;
+	cmd_needs_root, cmd_forward, cmd_netport, cmd_check, cmd_stage_new, cmd_grade,
+	cmd_grade_one;
 
 #endif

@@ -15,8 +15,9 @@ const struct command *const command_table[] = {
 	&cmd_connect,	     &cmd_exec,	       &cmd_run,	&cmd_check,
 	&cmd_shell,	     &cmd_lab_list,    &cmd_repair,	&cmd_gc,
 	&cmd_doctor,	     &cmd_image_build, &cmd_netport,	&cmd_stage_new,
-	&cmd_stage_validate, &cmd_completion,  &cmd_version,	&cmd_help,
-	&cmd_complete,	     &cmd_needs_root,  &cmd_forward,
+	&cmd_stage_validate, &cmd_grade,       &cmd_completion, &cmd_version,
+	&cmd_help,	     &cmd_complete,    &cmd_needs_root, &cmd_forward,
+	&cmd_grade_one,
 };
 const size_t command_count = ARRAY_SIZE(command_table);
 

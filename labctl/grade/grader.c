@@ -349,11 +349,15 @@ static const struct result *blocked_by(const struct results *all, const struct r
 
 static int write_pcap(struct grader *g, const struct result *r, struct err *err)
 {
+	const struct grader_options *o = g->options;
+	auto_caller_files as_caller = { 0 };
 	auto_free char *path = NULL;
 
-	if (!g->options->pcap_dir)
+	if (!o->pcap_dir || (o->pcap_failures && r->verdict == VERDICT_PASS))
 		return 0;
-	path = xasprintf("%s/%s.pcap", g->options->pcap_dir, r->id);
+	if (o->pcap_as && caller_files_begin(o->pcap_as, &as_caller, err) < 0)
+		return -1;
+	path = xasprintf("%s/%s.pcap", o->pcap_dir, r->id);
 	return pcap_write_journal(g->probe, path, err);
 }
 
@@ -554,6 +558,15 @@ static int run(struct grader *g, struct results *ret, struct err *err)
 	return judge_fairness(g, ret, &fair, err);
 }
 
+static int make_pcap_dir(const struct grader_options *o, struct err *err)
+{
+	auto_caller_files as_caller = { 0 };
+
+	if (o->pcap_as && caller_files_begin(o->pcap_as, &as_caller, err) < 0)
+		return -1;
+	return fs_mkdirs(o->pcap_dir, 0755, err);
+}
+
 int grade(struct arena *a, const struct grader_options *o, struct results *ret, struct err *err)
 {
 	struct grader g = { .arena = a, .stage = a->stage, .options = o };
@@ -562,7 +575,7 @@ int grade(struct arena *a, const struct grader_options *o, struct results *ret, 
 	int r = make_results(a->stage, o, &results, err);
 
 	if (r == 0 && o->pcap_dir)
-		r = fs_mkdirs(o->pcap_dir, 0755, err);
+		r = make_pcap_dir(o, err);
 	if (r == 0)
 		r = run(&g, &results, err);
 	runner_stop(g.runner);

@@ -66,6 +66,8 @@ struct grader_options {
 	const struct strv *ids;		   /* NULL: all; otherwise these and no others */
 	const struct runner_spec *program; /* NULL: it runs already */
 	const char *pcap_dir;		   /* NULL: none */
+	bool pcap_failures;		   /* not of checks that were passed */
+	const struct caller *pcap_as;	   /* with whose rights they are written; NULL: ours */
 	bool stop_at_failure;
 	/* Called before each check (verdict not known) and after it; may be NULL. */
 	void (*progress)(void *arg, const struct result *r, size_t i, size_t n, bool after);

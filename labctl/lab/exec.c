@@ -78,7 +78,7 @@ static int set_capabilities(struct err *err)
 	return 0;
 }
 
-static int become_student(const struct caller *c, struct err *err)
+int session_become(const struct caller *c, struct err *err)
 {
 	if (limit_bounding_set(err) < 0)
 		return -1;
@@ -130,7 +130,7 @@ int session_exec(struct lab_ctx *ctx, const struct lab *l, char **argv, int *ret
 	static const int handled[] = { SIGINT, SIGTERM, SIGHUP };
 
 	*ret_code = 125;
-	if (enter_seat(l, err) < 0 || become_student(&ctx->caller, err) < 0)
+	if (enter_seat(l, err) < 0 || session_become(&ctx->caller, err) < 0)
 		return -1;
 	set_environment(l, &ctx->caller);
 	for (size_t i = 0; i < ARRAY_SIZE(handled); i++) {

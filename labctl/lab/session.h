@@ -40,4 +40,8 @@ int session_container(const struct lab *l, const char *client, char **ret,
 int session_exec(struct lab_ctx *ctx, const struct lab *l, char **argv, int *ret_code,
 		 struct err *err) MUST_CHECK;
 
+/* Lasting: this process becomes the caller with CAP_NET_RAW and CAP_NET_ADMIN (ambient; bounding
+ * set, too) and no other capability. */
+int session_become(const struct caller *c, struct err *err) MUST_CHECK;
+
 #endif
