@@ -41,13 +41,37 @@ bool want_means(const struct want *w, const struct seen *s)
 	return one_equal(w, &s->f) || (w->mark && has_mark(w, s));
 }
 
+static const struct place *place_at(const struct trial *t, unsigned port)
+{
+	for (size_t i = 0; i < t->g->n_places; i++) {
+		if (t->g->places[i].port == port)
+			return &t->g->places[i];
+	}
+	return NULL;
+}
+
+bool trial_is_flooded(const struct trial *t, const struct seen *s)
+{
+	const struct place *here = place_at(t, s->port);
+
+	for (size_t i = 0; i < probe_count(t->g->probe); i++) {
+		const struct seen *sent = probe_get(t->g->probe, i);
+		const struct place *there = sent->sent ? place_at(t, sent->port) : NULL;
+
+		if (here && there && here->network == there->network && s->len == sent->len &&
+		    memcmp(s->bytes, sent->bytes, s->len) == 0)
+			return true;
+	}
+	return false;
+}
+
 static const struct seen *find(const struct trial *t, const struct place *at, const struct want *w,
 			       size_t *from)
 {
 	for (; *from < probe_count(t->g->probe); ++*from) {
 		const struct seen *s = probe_get(t->g->probe, *from);
 
-		if ((!at || s->port == at->port) && want_means(w, s))
+		if ((!at || s->port == at->port) && want_means(w, s) && !trial_is_flooded(t, s))
 			return s;
 	}
 	return NULL;

@@ -50,7 +50,7 @@ char *trial_who_answers(const struct trial *t)
 	for (size_t i = 0; i < probe_count(t->g->probe); i++) {
 		const struct seen *s = probe_get(t->g->probe, i);
 
-		if (!s->sent && went_through(t, s))
+		if (!s->sent && went_through(t, s) && !trial_is_flooded(t, s))
 			return xasprintf("datagrams to %s are delivered without your program: %s",
 					 ip4_text(s->f.ipv4.dst).s, where);
 		for (size_t k = 0; k < t->g->n_places; k++) {

@@ -115,6 +115,8 @@ const struct frame *trial_expect(struct trial *t, const struct place *at, const 
 /* Is this frame meant? And how many frames that arrived at `at` (NULL: anywhere) since the
  * journal's position `from` are? */
 bool want_means(const struct want *w, const struct seen *s);
+/* Is it a frame that the grader itself sent on that network, as its switch passed it on? */
+bool trial_is_flooded(const struct trial *t, const struct seen *s);
 size_t trial_count(const struct trial *t, const struct place *at, const struct want *w,
 		   size_t from);
 /* Holds a frame against what is wanted; false after recording what is wrong. */

@@ -83,6 +83,16 @@ static bool word_in(const char *list, const char *word)
 	return false;
 }
 
+/* Of a check that the stage uses more than once, one use has to fail. */
+static bool fails_some_use(const struct results *r, const char *id)
+{
+	for (size_t i = 0; i < r->n; i++) {
+		if (r->v[i].verdict == VERDICT_FAIL && strcmp(r->v[i].check->id, id) == 0)
+			return true;
+	}
+	return false;
+}
+
 static void test_mutant(struct test_arena *t, const struct mutant *m)
 {
 	auto_results r = { 0 };
@@ -94,7 +104,8 @@ static void test_mutant(struct test_arena *t, const struct mutant *m)
 		bool meant = word_in(m->checks, c->check->id);
 
 		right = right && c->verdict != VERDICT_ERROR &&
-			meant == (c->verdict == VERDICT_FAIL);
+			(c->verdict != VERDICT_FAIL || meant) &&
+			(!meant || fails_some_use(&r, c->check->id));
 		said = said || (meant && c->reason && strstr(c->reason, m->words));
 	}
 	if (!right || !said) {

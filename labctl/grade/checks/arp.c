@@ -277,6 +277,88 @@ static bool arp_queue(struct trial *t)
 	return trial_send(t, p.to, &reply) && trial_expect(t, p.to, &delivered);
 }
 
+/* arp.update */
+
+/* Sends the guest a datagram through the router, and expects it at the MAC that it has now. */
+static bool follows(struct trial *t, const struct path *p, const struct station *guest,
+		    const char *missing)
+{
+	struct station from = place_station(p->from);
+	struct frame out = trial_datagram(t, &from, guest, 32);
+	struct want w = { .what = "the datagram to the neighbour that moved",
+			  .missing = missing,
+			  .frame = path_forwarded(p, &out),
+			  .all = F(ETH_TYPE),
+			  .mark = true,
+			  .judge = F(ETH_DST) };
+
+	w.frame.eth.dst = guest->mac;
+	return trial_send(t, p->from, &out) && trial_expect(t, p->to, &w);
+}
+
+/* The first datagram may be lost while the router asks: that is arp.queue's business. */
+static bool is_known(struct trial *t, const struct path *p, const struct station *guest)
+{
+	struct station from = place_station(p->from);
+
+	for (int i = 0; i < 3; i++) {
+		struct frame out = trial_datagram(t, &from, guest, 32);
+		struct want trace = want_trace(&out);
+
+		trace.patience_ms = 300;
+		if (!trial_send(t, p->from, &out))
+			return false;
+		if (trial_await(t, p->to, &trace))
+			return true;
+		if (t->verdict == VERDICT_ERROR)
+			return false;
+	}
+	return trial_fail(t, "the router did not deliver to a neighbour that answers ARP");
+}
+
+/* The guest has another MAC from now on, and answers with it. */
+static void move(struct trial *t, struct station *guest)
+{
+	guest->mac = mac_from_number(0x020000000000 | (rng_next(&t->rng) & 0xffffffffff));
+	for (size_t i = 0; i < t->n_answering; i++) {
+		if (t->answering[i].ip == guest->ip)
+			t->answering[i].mac = guest->mac;
+	}
+}
+
+static bool arp_update(struct trial *t)
+{
+	static const char *const missing[] = {
+		"nothing more reaches a neighbour that told its new MAC by a gratuitous ARP",
+		"nothing more reaches a neighbour that asked for the router's address with a new "
+		"MAC",
+		"nothing more reaches a neighbour that asked for somebody else's address with a "
+		"new MAC: the router heard that, too",
+	};
+	struct station guest, other;
+	struct path p, back;
+
+	if (!trial_path(t, &p) || !trial_guest(t, p.to, &guest) || !trial_guest(t, p.to, &other))
+		return false;
+	back = path_back(&p);
+	trial_answer(t, &guest);
+	if (!is_known(t, &p, &guest))
+		return false;
+	const uint32_t asked[] = { guest.ip, p.to->router_ip, other.ip };
+
+	for (size_t i = 0; i < ARRAY_SIZE(asked); i++) {
+		struct frame f;
+
+		move(t, &guest);
+		f = arp_ask(&guest, asked[i]);
+		/* The answer to the next question says that this one was read. */
+		if (!trial_send(t, p.to, &f) || !trial_alive(t, &back) ||
+		    !follows(t, &p, &guest, missing[i]))
+			return false;
+	}
+	return true;
+}
+
 const struct check checks_arp[] = {
 	{
 		.id = "arp.reply",
@@ -377,6 +459,29 @@ const struct check checks_arp[] = {
 			"save at least the\n"
 			"latest packet of each unresolved destination.",
 		.run = arp_queue,
+	},
+	{
+		.id = "arp.update",
+		.title = "follows a neighbour whose MAC has changed",
+		.rfc = "RFC 826",
+		.needs = "ipv4.forward",
+		.args = "from to",
+		.points = 2,
+		.hints = { "When does your router change an entry of its ARP table?",
+			   "Any ARP frame tells something about its sender, a question as well as "
+			   "an answer, and whoever it is for.",
+			   "First, for every well-formed ARP frame: if there is an entry for the "
+			   "sender's IP address on this network, put its MAC in. Then only look "
+			   "whether you are the target." },
+		.explain =
+			"A station may get another MAC: a new card, or a stand-by machine that "
+			"takes over its address. It\n"
+			"says so in an ARP request about itself (gratuitous ARP), and in whatever "
+			"else it asks. RFC 826\n"
+			"merges the sender of every frame into the table if it is there already, "
+			"so that nobody sends into\n"
+			"nothing until his entry is too old.",
+		.run = arp_update,
 	},
 	{ 0 },
 };
