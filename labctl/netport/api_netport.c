@@ -316,8 +316,8 @@ static int get_port(struct call *c, struct err *err)
 			   ports_cursor(api->ports, first, last), &l, &why);
 	/* "Any free one" ends only with the numbers. */
 	if (rc < 0 && err_is(&why, ERR_CONFLICT))
-		rc = ports_acquire(api->ports, &req, 0, PORTS_FIRST, PORTS_LAST, PORTS_FIRST, &l,
-				   &why);
+		rc = ports_acquire(api->ports, &req, 0, PORTS_FIRST, PORTS_LAST,
+				   ports_cursor(api->ports, PORTS_FIRST, PORTS_LAST), &l, &why);
 	if (rc < 0 && !err_is(&why, ERR_CONFLICT)) {
 		*err = why;
 		return -1;

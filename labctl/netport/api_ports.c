@@ -23,11 +23,13 @@ struct ports {
 	bool known;
 	uint64_t version; /* of the book that the map shows */
 	uint64_t taken[(PORTS_LAST + 1) / 64];
-	int64_t expires[PORTS_LAST + 1]; /* milliseconds, 0: never */
-	int64_t next_expiry;		 /* the first of them, or NEVER */
-	bool fresh;			 /* compared with the book in this turn */
-	uint32_t cursor;		 /* the port that was found last */
-	bool pool_known;		 /* in this turn */
+	int64_t expires[PORTS_LAST + 1];      /* milliseconds, 0: never */
+	int64_t next_expiry;		      /* the first of them, or NEVER */
+	uint64_t used[(PORTS_LAST + 1) / 64]; /* by programs, as found in this turn */
+	bool any_used;
+	bool fresh;	 /* compared with the book in this turn */
+	uint32_t cursor; /* the port that was found last */
+	bool pool_known; /* in this turn */
 	uint32_t pool_first, pool_last;
 };
 
@@ -51,6 +53,9 @@ struct ports *ports_new(struct store *s)
 void ports_turn(struct ports *p)
 {
 	p->fresh = p->pool_known = false;
+	if (p->any_used)
+		memset(p->used, 0, sizeof(p->used));
+	p->any_used = false;
 }
 
 void ports_free(struct ports *p)
@@ -148,7 +153,7 @@ static int refresh(struct ports *p, struct err *err)
 static uint32_t next_free(const struct ports *p, uint32_t from, uint32_t to)
 {
 	for (uint32_t port = from; port <= to;) {
-		uint64_t free_ones = ~p->taken[port / 64] >> port % 64;
+		uint64_t free_ones = ~(p->taken[port / 64] | p->used[port / 64]) >> port % 64;
 
 		if (free_ones) {
 			port += (uint32_t)__builtin_ctzll(free_ones);
@@ -221,8 +226,12 @@ static int try_port(struct ports *p, const struct lease_request *req, uint32_t p
 		*err = why;
 		return -1;
 	}
-	if (holder.value)
+	if (holder.value) {
 		mark(p, port, holder.expires);
+	} else {
+		p->used[port / 64] |= 1ull << port % 64;
+		p->any_used = true;
+	}
 	return 0;
 }
 
