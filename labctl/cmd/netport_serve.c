@@ -29,6 +29,7 @@ enum {
 	SERVE_TLS_KEY,
 	SERVE_ALLOW_REMOTE,
 	SERVE_OFFER_TTL,
+	SERVE_IDLE,
 };
 
 static const struct option serve_options[] = {
@@ -55,6 +56,8 @@ static const struct option serve_options[] = {
 				 COMPLETE_NOTHING },
 	[SERVE_OFFER_TTL] = { 0, "offer-ttl", "TIME", "life of portmaster's offers (default: 30m)",
 			      COMPLETE_NOTHING },
+	[SERVE_IDLE] = { 0, "idle", "TIME", "patience with slow clients (default: 30s)",
+			 COMPLETE_NOTHING },
 	{ 0 },
 };
 
@@ -90,6 +93,8 @@ static int serve_run(struct cmd *cmd, const struct args *args, struct err *err)
 	if (opt[SERVE_OFFER_TTL] &&
 	    netport_parse_ttl(opt[SERVE_OFFER_TTL], &config.offer_ms, err) < 0)
 		return err_wrap(err, "--offer-ttl");
+	if (opt[SERVE_IDLE] && netport_parse_ttl(opt[SERVE_IDLE], &config.idle_ms, err) < 0)
+		return err_wrap(err, "--idle");
 	if (opt[SERVE_STORE] ? store_open(opt[SERVE_STORE], STORE_WRITE, &s, err) < 0
 			     : store_open_default(state, STORE_WRITE, &s, err) < 0)
 		return -1;

@@ -110,13 +110,14 @@ static void accept_some(struct server *s, const struct listener *l)
 /* Whoever has not brought a whole request in this time, or not taken a whole reply, goes. */
 static void drop_slow(struct server *s)
 {
+	int64_t idle_ms = s->config->idle_ms ? s->config->idle_ms : IDLE_S * 1000;
 	int64_t now = server_now_ms();
 	struct connection *c = s->first;
 
 	if (now < s->next_check_ms)
 		return;
 	s->next_check_ms = now + TICK_MS;
-	for (; c && now - c->since_ms > IDLE_S * 1000; c = c->next) {
+	for (; c && now - c->since_ms > idle_ms; c = c->next) {
 		bool waits = false;
 
 		for (unsigned i = 0; i < s->n_children; i++)
