@@ -47,6 +47,9 @@ module  libnftables libnftables-dev
 module  libcap     libcap-dev
 module  libpcap    libpcap-dev
 module  sqlite3    libsqlite3-dev
+module  libmicrohttpd libmicrohttpd-dev
+module  hiredis    libhiredis-dev
+module  gnutls     libgnutls28-dev
 command curl       curl
 command ip         iproute2
 command mmdebstrap mmdebstrap
@@ -73,6 +76,8 @@ command jq         jq
 command valgrind   valgrind
 command ping       iputils-ping
 command strace     strace
+command redis-server redis-server
+command chromium   chromium
 '
 
 # --- what the user sees ---------------------------------------------------------------------

@@ -201,8 +201,8 @@ int netns_create(const char *name, int *ret_fd, struct err *err)
 	auto_fd lock = -1, fd = -1;
 
 	if (fault_point("namespace", err) < 0 || name_path(name, &path, err) < 0 ||
-	    fs_mkdirs(NETNS_DIR, 0755, err) < 0 ||
-	    lock_dir(&lock, err) < 0 || share_dir(err) < 0 || make_file(name, path, err) < 0)
+	    fs_mkdirs(NETNS_DIR, 0755, err) < 0 || lock_dir(&lock, err) < 0 || share_dir(err) < 0 ||
+	    make_file(name, path, err) < 0)
 		return -1;
 	if (netns_open_new(&fd, err) < 0) {
 		unlink(path);
