@@ -90,7 +90,7 @@ static int run_command(struct cmd *cmd, const struct args *global, const struct 
 	if (code >= 0)
 		return code;
 	code = err_exit_code(err.kind);
-	if (cmd->command->own_code)
+	if (cmd->command->own_code && !err_is(&err, ERR_INTERRUPTED))
 		code = cmd->failure_code ? cmd->failure_code : EXIT_OWN_FAILURE;
 	return report(&err, cmd->json && !cmd->command->own_code, code);
 }
