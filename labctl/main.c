@@ -26,7 +26,7 @@ static void show_progress(void *arg, unsigned done, unsigned total, const char *
 {
 	bool *shown = arg;
 
-	*shown = true;
+	*shown = *text != '\0';
 	if (total)
 		fprintf(stderr, "\r\033[K[%u/%u] %.200s", done, total, text);
 	else

@@ -137,7 +137,7 @@ static int print_results(struct session *s, const struct report *r, struct err *
 
 	if (junit && write_junit(r, junit, err) < 0)
 		return -1;
-	lab_ctx_progress(s->cmd->ctx, 0, 0, "%s", "");
+	lab_ctx_progress_end(s->cmd->ctx);
 	if (s->cmd->json) {
 		print_json(report_json(r));
 	} else if (s->args->opt[OPT_TAP]) {

@@ -35,6 +35,7 @@ static int run(struct cmd *cmd, const struct args *args, struct err *err)
 	if (r < 0 || lab_ctx_engine(cmd->ctx, &e, err) < 0 ||
 	    image_inspect(e, cmd->ctx->image, &info, err) < 0)
 		return -1;
+	lab_ctx_progress_end(cmd->ctx);
 	if (cmd->json)
 		print_json(json_pack("{s:s, s:s, s:I}", "image", cmd->ctx->image, "id", info.id,
 				     "size", (json_int_t)info.size));

@@ -26,6 +26,7 @@ static int repair_run(struct cmd *cmd, const struct args *args, struct err *err)
 	(void)args;
 	if (session_repair(cmd->ctx, &report, err) < 0)
 		return -1;
+	lab_ctx_progress_end(cmd->ctx);
 	left = json_object_get(report, "left");
 	if (cmd->json) {
 		print_json(json_incref(report));

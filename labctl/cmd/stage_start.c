@@ -101,6 +101,7 @@ static int run(struct cmd *cmd, const struct args *args, struct err *err)
 	}
 	if (session_start(cmd->ctx, l, err) < 0)
 		return -1;
+	lab_ctx_progress_end(cmd->ctx);
 	print_started(cmd, l);
 	return 0;
 }

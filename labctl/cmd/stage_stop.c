@@ -14,6 +14,7 @@ static int run(struct cmd *cmd, const struct args *args, struct err *err)
 	(void)args;
 	if (session_stop(cmd->ctx, &stage, err) < 0)
 		return -1;
+	lab_ctx_progress_end(cmd->ctx);
 	if (cmd->json)
 		print_json(json_pack("{s:s, s:s}", "lab", cmd->ctx->lab, "stopped", stage));
 	else

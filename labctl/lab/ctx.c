@@ -163,3 +163,8 @@ void lab_ctx_progress(const struct lab_ctx *ctx, unsigned done, unsigned total, 
 	va_end(ap);
 	ctx->progress(ctx->progress_arg, done, total, text);
 }
+
+void lab_ctx_progress_end(const struct lab_ctx *ctx)
+{
+	lab_ctx_progress(ctx, 0, 0, "%s", "");
+}

@@ -21,7 +21,7 @@
 #define LAB_IMAGE_DEFAULT "labctl/client:latest"
 
 /* Progress for people; never called when nothing should be shown. done of total clients are
- * up; text is the event: "client2 running". */
+ * up; text is the event: "client2 running"; "" takes the line away. */
 typedef void lab_progress_fn(void *arg, unsigned done, unsigned total, const char *text);
 
 struct lab_ctx {
@@ -51,5 +51,7 @@ int lab_ctx_engine(struct lab_ctx *ctx, struct engine **ret, struct err *err) MU
 
 void lab_ctx_progress(const struct lab_ctx *ctx, unsigned done, unsigned total, const char *fmt,
 		      ...) PRINTF_LIKE(4, 5);
+/* Before the result is printed. */
+void lab_ctx_progress_end(const struct lab_ctx *ctx);
 
 #endif
