@@ -52,6 +52,27 @@ int addr_add(struct nl *nl, unsigned ifindex, const struct ipnet *net, bool nopr
 	return err_wrap(err, "cannot add address '%s' to interface %u", text, ifindex);
 }
 
+int addr_delete(struct nl *nl, unsigned ifindex, const struct ipnet *net, struct err *err)
+{
+	char text[IPNET_TEXT];
+	struct ifaddrmsg *ifa;
+	struct err e = { 0 };
+	struct msg m;
+
+	ifa = msg_begin(&m, RTM_DELADDR, 0, sizeof(*ifa));
+	ifa->ifa_family = (unsigned char)net->addr.family;
+	ifa->ifa_prefixlen = (unsigned char)net->prefix;
+	ifa->ifa_index = ifindex;
+	msg_put_ip(&m, IFA_LOCAL, &net->addr);
+	msg_put_ip(&m, IFA_ADDRESS, &net->addr);
+	if (msg_do(nl, &m, &e) == 0 || e.sys == EADDRNOTAVAIL)
+		return 0;
+	if (err)
+		*err = e;
+	return err_wrap(err, "cannot delete address '%s' of interface %u", ipnet_format(net, text),
+			ifindex);
+}
+
 struct addrs {
 	struct addr_info *v;
 	size_t n;

@@ -80,6 +80,9 @@ struct addr_info {
  * IPv6 addresses are usable at once (no duplicate address detection). */
 int addr_add(struct nl *nl, unsigned ifindex, const struct ipnet *net, bool noprefixroute,
 	     struct err *err) MUST_CHECK;
+/* Not there: success. */
+int addr_delete(struct nl *nl, unsigned ifindex, const struct ipnet *net,
+		struct err *err) MUST_CHECK;
 int addr_list(struct nl *nl, struct addr_info **ret, size_t *ret_n, struct err *err) MUST_CHECK;
 
 struct route_spec {
@@ -89,6 +92,8 @@ struct route_spec {
 };
 
 int route_add(struct nl *nl, const struct route_spec *spec, struct err *err) MUST_CHECK;
+/* The same, in the place of one to the same destination, if there is one. */
+int route_set(struct nl *nl, const struct route_spec *spec, struct err *err) MUST_CHECK;
 /* Removes what an address brought into the `local` table (its own route and, for IPv4, the one
  * for the broadcast address of its subnet), so that the host's own way there stays what it was.
  * A link that comes up gets them again: call it afterwards. Not there: success (for

@@ -34,7 +34,7 @@ static void auto_routes_(struct routes *r)
 }
 #define auto_routes auto_cleanup(routes) struct routes
 
-int route_add(struct nl *nl, const struct route_spec *spec, struct err *err)
+static int new_route(struct nl *nl, const struct route_spec *spec, unsigned flags, struct err *err)
 {
 	char to[IPNET_TEXT], via[IPADDR_TEXT];
 	struct rtmsg *rtm;
@@ -43,7 +43,7 @@ int route_add(struct nl *nl, const struct route_spec *spec, struct err *err)
 	if (spec->via.family && spec->via.family != spec->to.addr.family)
 		return err_set(err, ERR_USAGE, 0, "route to '%s' via '%s': two address families",
 			       ipnet_format(&spec->to, to), ipaddr_format(&spec->via, via));
-	rtm = msg_begin(&m, RTM_NEWROUTE, NLM_F_CREATE | NLM_F_EXCL, sizeof(*rtm));
+	rtm = msg_begin(&m, RTM_NEWROUTE, NLM_F_CREATE | flags, sizeof(*rtm));
 	rtm->rtm_family = (unsigned char)spec->to.addr.family;
 	rtm->rtm_dst_len = (unsigned char)spec->to.prefix;
 	rtm->rtm_table = RT_TABLE_MAIN;
@@ -63,6 +63,16 @@ int route_add(struct nl *nl, const struct route_spec *spec, struct err *err)
 		return err_wrap(err, "cannot add the route to '%s' via '%s'", to,
 				ipaddr_format(&spec->via, via));
 	return err_wrap(err, "cannot add the route to '%s' on interface %u", to, spec->ifindex);
+}
+
+int route_add(struct nl *nl, const struct route_spec *spec, struct err *err)
+{
+	return new_route(nl, spec, NLM_F_EXCL, err);
+}
+
+int route_set(struct nl *nl, const struct route_spec *spec, struct err *err)
+{
+	return new_route(nl, spec, NLM_F_REPLACE, err);
 }
 
 static void read_first_hop(const struct nlattr *multipath, int family, struct route_info *r)
