@@ -36,8 +36,9 @@ struct client_run {
 	char id[65];
 	pid_t pid; /* known and verified when > 0 */
 	unsigned links_left;
-	bool retried; /* a remnant of ours was in the way once */
-	bool made;    /* created by this command */
+	bool retried;	   /* a remnant of ours was in the way once */
+	bool made;	   /* created or started by this command */
+	const char *woken; /* a repair's words for what it did instead of making it anew */
 };
 
 struct bring {

@@ -104,11 +104,20 @@ static void fail_start(struct client_run *c, const struct err *failure)
 	bring_fail_client(c, &err);
 }
 
+static void on_remnant_removed(void *arg, json_t *reply, const struct err *failure);
+
 static void on_started(void *arg, json_t *reply, const struct err *failure)
 {
 	struct client_run *c = arg;
 
 	(void)reply;
+	if (failure && c->woken) {
+		auto_free char *path = xasprintf("/containers/%s?force=1&v=1", c->id);
+
+		c->woken = NULL; /* what it needs is gone: anew, then */
+		engine_submit(c->up->engine, "DELETE", path, NULL, on_remnant_removed, c);
+		return;
+	}
 	c->up->in_flight--;
 	if (failure) {
 		fail_start(c, failure);
@@ -120,29 +129,85 @@ static void on_started(void *arg, json_t *reply, const struct err *failure)
 
 static void on_created(void *arg, json_t *reply, const struct err *failure);
 
-/* A repair's first look: a client that runs stays, anything else is made anew. */
+/* A repair's first look: a client that runs stays, a paused one goes on, one that has stopped is
+ * started again with what it has on its disk, anything else is made anew. */
 
-static void on_remnant_removed(void *arg, json_t *reply, const struct err *failure);
+static void on_holder_inspected(void *arg, json_t *reply, const struct err *failure);
+
+static void on_unpaused(void *arg, json_t *reply, const struct err *failure)
+{
+	struct client_run *c = arg;
+
+	(void)reply;
+	c->up->in_flight--;
+	if (failure) {
+		bring_fail_client(c, failure);
+		return;
+	}
+	c->woken = "goes on";
+	crew_pump(c->up);
+	inspect_client(c);
+}
+
+/* Was it made for this client (and not only to hold its name), and has it run? */
+static bool can_be_started(const struct client_run *c, json_t *reply)
+{
+	json_t *labels = json_object_get(json_object_get(reply, "Config"), "Labels");
+	const char *client = json_string_value(json_object_get(labels, LAB_LABEL_CLIENT));
+	const char *state =
+		json_string_value(json_object_get(json_object_get(reply, "State"), "Status"));
+
+	return client && strcmp(client, bring_stage_client(c)->name) == 0 && state &&
+	       strcmp(state, "exited") == 0 && !c->retried;
+}
+
+static void start_client(struct client_run *c)
+{
+	auto_free char *path = xasprintf("/containers/%s/start", c->id);
+
+	c->phase = CLIENT_STARTING;
+	c->made = true;
+	engine_submit(c->up->engine, "POST", path, NULL, on_started, c);
+}
+
+static void keep_client(struct client_run *c, json_t *reply)
+{
+	json_t *state = json_object_get(reply, "State");
+	auto_free char *path = NULL;
+
+	c->phase = CLIENT_STARTING;
+	if (json_is_true(json_object_get(state, "Paused"))) {
+		path = xasprintf("/containers/%s/unpause", c->id);
+		engine_submit(c->up->engine, "POST", path, NULL, on_unpaused, c);
+		return;
+	}
+	c->up->in_flight--;
+	crew_pump(c->up);
+	on_inspected(c, reply, NULL);
+}
 
 static void on_looked_for(void *arg, json_t *reply, const struct err *failure)
 {
 	struct client_run *c = arg;
+	const struct lab *l = c->up->lab;
 	auto_free char *path = xasprintf("/containers/%s?force=1&v=1", c->container);
 	const char *id = json_string_value(json_object_get(reply, "Id"));
-	json_t *state = json_object_get(reply, "State");
+	json_t *labels = json_object_get(json_object_get(reply, "Config"), "Labels");
 
 	if (failure && failure->kind == ERR_NOT_FOUND) {
 		create_client(c);
 	} else if (failure) {
 		c->up->in_flight--;
 		bring_fail_client(c, failure);
-	} else if (id && str_copy(c->id, sizeof(c->id), id) &&
-		   json_is_true(json_object_get(state, "Running")) &&
-		   !json_is_true(json_object_get(state, "Paused"))) {
-		c->up->in_flight--;
-		c->phase = CLIENT_STARTING;
-		crew_pump(c->up);
-		on_inspected(c, reply, NULL);
+	} else if (!lab_marks_match(l->book, l->name, labels)) {
+		on_holder_inspected(c, reply, NULL);
+	} else if (!id || !str_copy(c->id, sizeof(c->id), id)) {
+		engine_submit(c->up->engine, "DELETE", path, NULL, on_remnant_removed, c);
+	} else if (json_is_true(json_object_get(json_object_get(reply, "State"), "Running"))) {
+		keep_client(c, reply);
+	} else if (can_be_started(c, reply)) {
+		c->woken = "was started again";
+		start_client(c);
 	} else {
 		engine_submit(c->up->engine, "DELETE", path, NULL, on_remnant_removed, c);
 	}
@@ -234,10 +299,7 @@ static void on_created(void *arg, json_t *reply, const struct err *failure)
 		c->up->in_flight--;
 		return;
 	}
-	c->phase = CLIENT_STARTING;
-	c->made = true;
-	path = xasprintf("/containers/%s/start", c->id);
-	engine_submit(c->up->engine, "POST", path, NULL, on_started, c);
+	start_client(c);
 	bring_advance(c->up); /* something to do while the engine works */
 }
 

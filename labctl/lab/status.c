@@ -11,6 +11,7 @@
 #include "lab/claim.h"
 #include "lab/containers.h"
 #include "lab/forward.h"
+#include "lab/inside.h"
 #include "lab/srcmount.h"
 #include "net/guard.h"
 #include "net/link.h"
@@ -68,14 +69,57 @@ static const struct container_info *find_container(const struct container_list *
 	return NULL;
 }
 
+/* A client that runs, by its number in the stage, and what the engine told of its process. */
+struct look {
+	size_t client;
+	struct container_state st;
+};
+
+static void on_looked(void *arg, json_t *reply, const struct err *failure)
+{
+	struct look *l = arg;
+
+	if (failure || container_state_read(reply, &l->st, NULL) < 0)
+		l->st = (struct container_state){ 0 };
+}
+
+/* Inside the clients' namespaces, as far as the engine tells where they are. */
+static void check_inside(struct report *r, struct engine *e, struct look *looks, size_t n)
+{
+	auto_strv words = { 0 };
+
+	if (engine_run(e, NULL) < 0)
+		return;
+	for (size_t i = 0; i < n; i++) {
+		auto_fd ns = -1;
+
+		if (looks[i].st.pid > 0 && netns_open_pid(looks[i].st.pid, &ns, NULL) == 0)
+			inside_client(r->lab, looks[i].client, ns, &words);
+	}
+	for (size_t i = 0; i < words.n; i++)
+		drift(r, "%s", words.v[i]);
+}
+
+static void check_fabric(struct report *r)
+{
+	auto_strv words = { 0 };
+
+	inside_fabric(r->lab, &words);
+	for (size_t i = 0; i < words.n; i++)
+		drift(r, "%s", words.v[i]);
+}
+
 /* Returns what is wrong with the engine, or NULL. */
 static char *add_clients(struct report *r, json_t *doc)
 {
 	const struct lab *l = r->lab;
 	auto_container_list list = { 0 };
+	auto_free struct look *looks = xcalloc(l->stage->n_clients + 1, sizeof(*looks));
+	bool enter = r->running && geteuid() == 0;
 	json_t *all = json_array();
 	struct err err = { 0 };
 	struct engine *e;
+	size_t n = 0;
 	bool known = lab_ctx_engine(r->ctx, &e, &err) == 0 &&
 		     lab_containers(r->ctx, l->name, &list, &err) == 0;
 
@@ -88,10 +132,18 @@ static char *add_clients(struct report *r, json_t *doc)
 		json_array_append_new(all, json_pack("{s:s, s:s, s:s, s:o}", "name", c->name,
 						     "container", name, "state", state,
 						     "interfaces", interfaces_json(l, c)));
+		if (enter && info && strcmp(state, "running") == 0) {
+			auto_free char *path = xasprintf("/containers/%s/json", info->id);
+
+			looks[n].client = i;
+			engine_submit(e, "GET", path, NULL, on_looked, &looks[n++]);
+		}
 		if (known && strcmp(state, "running") != 0)
 			drift(r, "client '%s' is %s%s%s%s", c->name, state, info ? " (" : "",
 			      info ? info->status : "", info ? ")" : "");
 	}
+	if (n)
+		check_inside(r, e, looks, n);
 	json_object_set_new(doc, "clients", all);
 	return known ? NULL : xstrdup(err.msg);
 }
@@ -265,9 +317,8 @@ static void add_state(struct report *r, json_t *doc)
 
 	json_object_set_new(doc, "state", json_string(state));
 	if (before_boot)
-		drift(r, "the computer was booted since: links and namespaces are gone; start the "
-			 "stage "
-			 "again");
+		drift(r, "the computer was booted since: links and namespaces are gone; 'labctl "
+			 "repair' brings them back");
 	else if (l->state != LAB_RUNNING && !lab_is_locked(r->ctx, l->name))
 		drift(r, "a labctl that was %s it has died: 'labctl stage-stop' cleans up", state);
 	r->running = !before_boot && l->state == LAB_RUNNING;
@@ -341,6 +392,8 @@ int lab_status(struct lab_ctx *ctx, json_t **ret, struct err *err)
 	json_object_set_new(doc, "engine", json_string(engine ? engine : "ok"));
 	if (r.running) {
 		add_networks(&r, doc);
+		if (geteuid() == 0)
+			check_fabric(&r);
 	} else {
 		json_t *all = json_array();
 

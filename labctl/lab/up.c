@@ -437,9 +437,11 @@ int lab_up(struct lab_ctx *ctx, struct lab *l, struct err *err)
 static void tell_mended(const struct bring *up, struct strv *ret)
 {
 	for (size_t i = 0; i < up->lab->stage->n_clients; i++) {
-		if (up->clients[i].made)
-			strv_addf(ret, "client '%s' was made anew",
-				  bring_stage_client(&up->clients[i])->name);
+		const struct client_run *c = &up->clients[i];
+
+		if (c->made || c->woken)
+			strv_addf(ret, "client '%s' %s", bring_stage_client(c)->name,
+				  c->woken ? c->woken : "was made anew");
 	}
 	for (size_t i = 0; i < up->wiring->mended.n; i++)
 		strv_add(ret, up->wiring->mended.v[i]);

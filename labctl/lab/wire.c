@@ -211,7 +211,7 @@ int wire_client(struct wiring *w, size_t client, pid_t pid, struct err *err)
 	return stage_sysctls(ns, c, false, err);
 }
 
-static void name_fabric_port(const struct step *s, char name[static IFNAMSIZ])
+void wire_port_name(const struct step *s, char name[static IFNAMSIZ])
 {
 	const struct plan_end *peer = &s->ends[1];
 
@@ -249,7 +249,7 @@ static void fill_end(struct wiring *w, const struct step *s, const struct plan_e
 		ret->mac = w->lab->networks[s->network].mac;
 		break;
 	case END_FABRIC:
-		name_fabric_port(s, ret->name);
+		wire_port_name(s, ret->name);
 		/* Any station address will do; the client's or seat's own on both ends would not. */
 		ret->mac = (struct macaddr){
 			{ 0x06, 0x42, (uint8_t)(s->network >> 8), (uint8_t)s->network,
@@ -304,11 +304,31 @@ static int guard_seat_end(struct wiring *w, struct lab_network *ln, struct err *
 	return w->no_hook ? set_conf(w, "ipv4", ln->ifname, "arp_ignore", "8", err) : 0;
 }
 
+/* The right address with a wrong subnet goes; others are the student's own. */
+static int drop_wrong_prefix(struct wire_ns *ns, unsigned ifindex, const struct ipnet *addr,
+			     struct err *err)
+{
+	auto_free struct addr_info *all = NULL;
+	size_t n = 0;
+
+	if (addr_list(ns->nl, &all, &n, err) < 0)
+		return -1;
+	for (size_t i = 0; i < n; i++) {
+		if (all[i].ifindex == ifindex && ipaddr_equal(&all[i].net.addr, &addr->addr) &&
+		    all[i].net.prefix != addr->prefix &&
+		    addr_delete(ns->nl, ifindex, &all[i].net, err) < 0)
+			return -1;
+	}
+	return 0;
+}
+
 static int put_address(struct wiring *w, struct wire_ns *ns, unsigned ifindex,
 		       const struct ipnet *addr, bool passive, struct err *err)
 {
 	struct err e = { 0 };
 
+	if (w->repair && drop_wrong_prefix(ns, ifindex, addr, err) < 0)
+		return -1;
 	if (addr_add(ns->nl, ifindex, addr, passive, &e) == 0 || is_there(w, &e))
 		return 0;
 	return err_pass(err, &e);
@@ -433,11 +453,14 @@ static int make_veth(struct wiring *w, const struct step *s, const struct link_v
 		     struct err *err)
 {
 	unsigned a = 0, b = 0;
+	bool sound;
 
 	if (!w->repair)
 		return link_add_veth(end_ns(w, &s->ends[0])->nl, spec, err);
-	if (end_is_sound(w, &s->ends[0], &spec->end, spec, &a) &&
-	    end_is_sound(w, &s->ends[1], &spec->peer, spec, &b))
+	/* Both are looked at: what is to be replaced must go, even if its other end is lost. */
+	sound = end_is_sound(w, &s->ends[0], &spec->end, spec, &a);
+	sound &= end_is_sound(w, &s->ends[1], &spec->peer, spec, &b);
+	if (sound)
 		return 0;
 	if (a && link_delete(end_ns(w, &s->ends[0])->nl, a, err) < 0)
 		return -1;
@@ -469,7 +492,7 @@ int wire_link(struct wiring *w, const struct step *s, struct err *err)
 }
 
 static int route_one(struct wire_ns *ns, const struct ipnet *to, const struct ipaddr *via,
-		     const char *dev, struct err *err)
+		     const char *dev, bool replace, struct err *err)
 {
 	struct route_spec spec = { .to = *to, .via = *via };
 	struct link_info info;
@@ -479,17 +502,8 @@ static int route_one(struct wire_ns *ns, const struct ipnet *to, const struct ip
 			return -1;
 		spec.ifindex = info.ifindex;
 	}
-	return route_add(ns->nl, &spec, err);
-}
-
-static int put_route(struct wiring *w, struct wire_ns *ns, const struct ipnet *to,
-		     const struct ipaddr *via, const char *dev, struct err *err)
-{
-	struct err e = { 0 };
-
-	if (route_one(ns, to, via, dev, &e) == 0 || is_there(w, &e))
-		return 0;
-	return err_pass(err, &e);
+	/* In a repair, a route of the student's own that stands there gives way. */
+	return replace ? route_set(ns->nl, &spec, err) : route_add(ns->nl, &spec, err);
 }
 
 static int add_routes(struct wiring *w, struct wire_ns *ns, const struct stage_client *c,
@@ -497,13 +511,14 @@ static int add_routes(struct wiring *w, struct wire_ns *ns, const struct stage_c
 {
 	const struct ipnet any4 = { .addr.family = AF_INET }, any6 = { .addr.family = AF_INET6 };
 
-	if (c->gateway.family && put_route(w, ns, &any4, &c->gateway, NULL, err) < 0)
+	if (c->gateway.family && route_one(ns, &any4, &c->gateway, NULL, w->repair, err) < 0)
 		return -1;
-	if (c->ipv6_gateway.family && put_route(w, ns, &any6, &c->ipv6_gateway, NULL, err) < 0)
+	if (c->ipv6_gateway.family &&
+	    route_one(ns, &any6, &c->ipv6_gateway, NULL, w->repair, err) < 0)
 		return -1;
 	for (size_t i = 0; i < c->n_routes; i++) {
-		if (put_route(w, ns, &c->routes[i].to, &c->routes[i].via, c->routes[i].dev, err) <
-		    0)
+		if (route_one(ns, &c->routes[i].to, &c->routes[i].via, c->routes[i].dev, w->repair,
+			      err) < 0)
 			return -1;
 	}
 	return 0;

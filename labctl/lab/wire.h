@@ -44,6 +44,8 @@ int wire_fabric(struct wiring *w, struct err *err) MUST_CHECK;
 int wire_bridge(struct wiring *w, size_t network, struct err *err) MUST_CHECK;
 /* Pins the namespace of the client's process and sets it up. */
 int wire_client(struct wiring *w, size_t client, pid_t pid, struct err *err) MUST_CHECK;
+/* The name of the bridge's port in a link of a bridged network. */
+void wire_port_name(const struct step *s, char name[static IFNAMSIZ]);
 int wire_link(struct wiring *w, const struct step *s, struct err *err) MUST_CHECK;
 /* Does the link carry frames both ways? */
 int wire_prove(struct wiring *w, const struct step *s, struct err *err) MUST_CHECK;
