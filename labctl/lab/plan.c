@@ -68,6 +68,12 @@ void plan_make(const struct lab *l, struct plan *ret)
 	struct plan p = { 0 };
 
 	add(&p, STEP_DIR);
+	if (s->kind == STAGE_SCRIPTS) {
+		add(&p, STEP_SCRIPT);
+		add(&p, STEP_PUBLISH);
+		*ret = p;
+		return;
+	}
 	if (l->src_dir)
 		add(&p, STEP_SRC);
 	if (l->isolated)
@@ -153,6 +159,12 @@ static void describe_src(const struct lab *l, const struct step *s, struct str *
 	(void)s;
 	str_addf(ret, "%s at %s/src, owned by %s, nosuid, nodev", l->src_dir, l->dir,
 		 l->owner.name);
+}
+
+static void describe_script(const struct lab *l, const struct step *s, struct str *ret)
+{
+	(void)s;
+	str_addf(ret, "%s/up.sh as user %s", l->stage->dir, l->owner.name);
 }
 
 static void describe_seat(const struct lab *l, const struct step *s, struct str *ret)
@@ -269,6 +281,7 @@ static const struct {
 } steps[] = {
 	[STEP_DIR] = { "directory", describe_dir },
 	[STEP_SRC] = { "mount", describe_src },
+	[STEP_SCRIPT] = { "script", describe_script },
 	[STEP_SEAT] = { "seat", describe_seat },
 	[STEP_FABRIC] = { "fabric", describe_fabric },
 	[STEP_BRIDGE] = { "bridge", describe_bridge },

@@ -18,6 +18,7 @@
 enum step_kind {
 	STEP_DIR,	/* the lab's run directory with lab.json and hosts */
 	STEP_SRC,	/* the mount of src/ */
+	STEP_SCRIPT,	/* a stage of the old kind: its up.sh */
 	STEP_SEAT,	/* a private namespace for the student's program */
 	STEP_FABRIC,	/* the namespace that holds bridges */
 	STEP_BRIDGE,	/* of one network */

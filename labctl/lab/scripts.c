@@ -93,6 +93,9 @@ static int start_scripts(struct lab *l, struct err *err)
 	if (fs_mkdirs(l->dir, 0755, err) < 0 || copy_stage(l, err) < 0 ||
 	    run_script(l, l->stage->dir, "up.sh", NULL, PROC_OUT_STDERR, &code, err) < 0)
 		return -1;
+	if (interrupt_pending())
+		return err_set(err, ERR_INTERRUPTED, 0, "interrupted: stage '%s' is not started",
+			       l->stage->name);
 	if (code != 0)
 		return err_set(err, ERR_FAILED, 0, "up.sh of stage '%s' ended with exit code %d",
 			       l->stage->name, code);
@@ -113,7 +116,7 @@ int scripts_up(struct lab_ctx *ctx, struct lab *l, struct err *err)
 		return 0;
 	}
 	if (scripts_down(l, &e) < 0)
-		log_debug("down.sh: %s", e.msg);
+		err_hint(err, "what it made may be left: %.300s", e.msg);
 	if (lab_down(ctx, l, &e) < 0)
 		log_debug("roll-back: %s", e.msg);
 	interrupt_hold(false);

@@ -76,6 +76,7 @@ static bool step_ready(const struct bring *up, const struct step *s)
 		       up->clients[s->client].links_left == 0;
 	case STEP_DIR:
 	case STEP_SRC:
+	case STEP_SCRIPT:
 	case STEP_CONTAINER:
 	case STEP_PORTS:
 	case STEP_COMMANDS:
@@ -168,9 +169,10 @@ static int take_step(struct bring *up, struct step *s, struct err *err)
 		if (lab_publish_stage(up->lab, err) < 0)
 			return -1;
 		return lab_save(up->lab, LAB_RUNNING, err);
-	case STEP_CONTAINER:
+	case STEP_CONTAINER: /* the pipeline's */
+	case STEP_SCRIPT:    /* scripts.c's */
 	case STEP_KIND_MAX:
-		break; /* the pipeline's */
+		break;
 	}
 	return 0;
 }
@@ -192,6 +194,7 @@ static void wrap_step(const struct bring *up, const struct step *s, struct err *
 		break;
 	case STEP_DIR:
 	case STEP_SRC:
+	case STEP_SCRIPT:
 	case STEP_PORTS:
 	case STEP_SEAT:
 	case STEP_FABRIC:
