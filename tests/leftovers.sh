@@ -30,7 +30,9 @@ tables() { nft list tables 2>/dev/null | grep labctl; }
 
 files() { find /run/labctl /var/lib/labctl -mindepth 1 2>/dev/null | grep -v -e 'install\.state' -e 'netport\.db'; }
 
-kinds='namespaces links containers mounts tables files'
+cgroups() { find /sys/fs/cgroup -maxdepth 2 -name 'labctl-*' 2>/dev/null; }
+
+kinds='namespaces links containers mounts tables files cgroups'
 
 if [ "${1-}" = --remember ]; then
 	for kind in $kinds; do

@@ -44,7 +44,7 @@ struct slot {
 	pid_t pid;
 	int pidfd;
 	int said; /* a memory file: its diagnostics */
-	uint64_t deadline_ms;
+	uint64_t begun_ms, deadline_ms;
 	bool timed_out;
 	char lab[LAB_NAME_MAX + 1];
 	char *out; /* directory of its results */
@@ -157,7 +157,8 @@ static int begin(struct run *r, struct slot *s, struct err *err)
 	s->out = xasprintf("%s/%s", r->out, r->b->rows[s->row].name);
 	snprintf(s->lab, sizeof(s->lab), "grade-%d-%zu", (int)getpid(), s->row + 1);
 	s->timed_out = false;
-	s->deadline_ms = now_ms() + (uint64_t)o->timeout_s * 1000;
+	s->begun_ms = now_ms();
+	s->deadline_ms = s->begun_ms + (uint64_t)o->timeout_s * 1000;
 	strv_add(&argv, r->ctx->exe);
 	strv_add(&argv, "-q");
 	strv_addf(&argv, "--lab=%s", s->lab);
@@ -242,6 +243,7 @@ static json_t *without_result(const struct run *r, const struct slot *s, const s
 			    : end->si_code != CLD_EXITED
 				    ? json_sprintf("the grading ended by signal %d", end->si_status)
 				    : json_sprintf("the grading failed: %s", said));
+	json_object_set_new(doc, "seconds", json_real((double)(now_ms() - s->begun_ms) / 1000));
 	return doc;
 }
 

@@ -77,15 +77,24 @@ static void limit_v1(const char *name, const struct cgroup_limits *l, struct cgr
 	set(ROOT "/cpu", name, "cpu.cfs_quota_us", (uint64_t)l->percent * (CPU_PERIOD_US / 100));
 }
 
+/* One by one: on most computers they are on already; in a container this is refused. */
+static void switch_on(void)
+{
+	static const char *const controllers[] = { "+memory", "+pids", "+cpu" };
+
+	for (size_t i = 0; i < ARRAY_SIZE(controllers); i++) {
+		if (fs_write_value(ROOT "/cgroup.subtree_control", controllers[i], NULL) < 0)
+			continue; /* what is limited indeed is found out afterwards */
+	}
+}
+
 void cgroup_create(const char *name, const struct cgroup_limits *limits, struct cgroup_has *ret)
 {
 	const char *const *at;
 	size_t n = hierarchies(&at);
 
-	/* On most computers the controllers are on already; in a container this is refused. */
-	if (is_v2() &&
-	    fs_write_value(ROOT "/cgroup.subtree_control", "+memory +pids +cpu", NULL) < 0)
-		errno = 0;
+	if (is_v2())
+		switch_on();
 	for (size_t i = 0; i < n; i++)
 		make(at[i], name);
 	if (is_v2())
