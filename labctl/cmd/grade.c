@@ -122,6 +122,7 @@ static int write_results(struct cmd *cmd, const struct args *args, const struct 
 	batch_csv(b, &csv);
 	batch_table(b, &table);
 	digest_of(text, strlen(text), sum);
+	lab_ctx_progress_end(cmd->ctx);
 	if (cmd->json) {
 		print_json(json_incref(doc));
 	} else {
