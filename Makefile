@@ -23,6 +23,9 @@ LAB_CFLAGS = -std=gnu17 -D_GNU_SOURCE -Ilabctl $(PKG_CFLAGS) $(if $(IS_CLANG),$(
 ifeq ($(FLAVOUR),asan)
 FLAVOUR_CFLAGS := -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer -O1
 FLAVOUR_LDFLAGS := -fsanitize=address,undefined
+else ifeq ($(FLAVOUR),fuzz)
+FLAVOUR_CFLAGS := -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer -O1
+FLAVOUR_LDFLAGS := -fsanitize=address,undefined
 else ifeq ($(FLAVOUR),cov)
 FLAVOUR_CFLAGS := --coverage -O0
 FLAVOUR_LDFLAGS := --coverage
@@ -98,6 +101,22 @@ $B/bench/%: tests/bench/%.c $B/liblabctl.a $B/flags
 bench: all $B/bench/floor ## measure against docker-compose and the bare Engine API (needs root)
 	@$(PYTHON) tests/bench/bench.py --json $B/bench/result.json
 
+$B/fuzz/%: tests/fuzz/%.c $B/liblabctl.a
+	$(call say,CC,$<)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(LAB_CFLAGS) $(CFLAGS) -I$B -MMD -MP -o $@ $< $B/liblabctl.a -fsanitize=fuzzer $(FLAVOUR_LDFLAGS) $(PKG_LIBS)
+
+FUZZ_SECONDS ?= 600
+fuzz: ## the parsers of requests, FUZZ_SECONDS each, under the sanitizers (needs clang)
+	@$(MAKE) --no-print-directory FLAVOUR=fuzz CC=clang build/fuzz/fuzz/fuzz_url build/fuzz/fuzz/fuzz_request
+	@mkdir -p build/fuzz/corpus/url build/fuzz/corpus/request
+	build/fuzz/fuzz/fuzz_url -max_total_time=$(FUZZ_SECONDS) -max_len=9000 -print_final_stats=1 build/fuzz/corpus/url tests/fuzz/url
+	build/fuzz/fuzz/fuzz_request -max_total_time=$(FUZZ_SECONDS) -max_len=4096 -timeout=20 -print_final_stats=1 \
+		-dict=tests/fuzz/request.dict build/fuzz/corpus/request tests/fuzz/request
+
+soak: all $B/bench/load ## the REST service under mixed load for SOAK_SECONDS (default 600)
+	@$(PYTHON) tests/netport/soak.py $(or $(SOAK_SECONDS),600)
+
 fmt: ## format the C sources
 	clang-format -i $(shell find labctl tests -name '*.[ch]')
 
@@ -126,6 +145,6 @@ clean: ## remove what was built
 	rm -rf build
 
 FORCE:
-.PHONY: all help unit check lint asan bench fmt cflags install uninstall clean FORCE
+.PHONY: all help unit check lint asan bench fuzz soak fmt cflags install uninstall clean FORCE
 .DELETE_ON_ERROR:
 -include $(OBJS:.o=.d) $B/main.d $(UNIT:=.d)

@@ -8,13 +8,24 @@
 #include <sys/socket.h>
 
 #include "base/cleanup.h"
+#include "base/fs.h"
 #include "base/mem.h"
 #include "net/sockdiag.h"
 
 #include "base/banned.h"
 
+struct portprobe portprobe_init(void)
+{
+	auto_free char *text = NULL;
+
+	/* Not there: no IPv6. */
+	if (fs_read("/proc/sys/net/ipv6/bindv6only", 16, &text, NULL, NULL) < 0)
+		return (struct portprobe){ 0 };
+	return (struct portprobe){ .only_v6 = text[0] != '0' };
+}
+
 /* 0, or the errno of bind(2). An IPv6 socket covers IPv4 too. */
-static int try_bind(int family, int type, uint32_t port)
+static int try_bind(const struct portprobe *p, int family, int type, uint32_t port)
 {
 	struct sockaddr_in6 six = { .sin6_family = AF_INET6, .sin6_port = htons((uint16_t)port) };
 	struct sockaddr_in four = { .sin_family = AF_INET, .sin_port = htons((uint16_t)port) };
@@ -26,20 +37,20 @@ static int try_bind(int family, int type, uint32_t port)
 		return errno;
 	if (family == AF_INET)
 		rc = bind(fd, (struct sockaddr *)&four, sizeof(four));
-	else if (setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof(off)) < 0)
+	else if (p->only_v6 && setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof(off)) < 0)
 		rc = -1;
 	else
 		rc = bind(fd, (struct sockaddr *)&six, sizeof(six));
 	return rc < 0 ? errno : 0;
 }
 
-static int try_type(int type, uint32_t port)
+static int try_type(const struct portprobe *p, int type, uint32_t port)
 {
-	int sys = try_bind(AF_INET6, type, port);
+	int sys = try_bind(p, AF_INET6, type, port);
 
 	/* A host without IPv6. */
 	if (sys == EAFNOSUPPORT || sys == EADDRNOTAVAIL)
-		sys = try_bind(AF_INET, type, port);
+		sys = try_bind(p, AF_INET, type, port);
 	return sys;
 }
 
@@ -53,12 +64,12 @@ static int ask_sockdiag(uint32_t port, bool *ret_free, struct err *err)
 	return 0;
 }
 
-int portprobe(uint32_t port, bool *ret_free, struct err *err)
+int portprobe(const struct portprobe *p, uint32_t port, bool *ret_free, struct err *err)
 {
-	int sys = try_type(SOCK_STREAM, port);
+	int sys = try_type(p, SOCK_STREAM, port);
 
 	if (!sys)
-		sys = try_type(SOCK_DGRAM, port);
+		sys = try_type(p, SOCK_DGRAM, port);
 	if (sys == EACCES)
 		return ask_sockdiag(port, ret_free, err);
 	if (sys && sys != EADDRINUSE)

@@ -165,6 +165,11 @@ static const char *status_word(unsigned status)
 
 void api_error(struct call *c, unsigned status, const struct err *err)
 {
+	struct err said = *err;
+
+	utf8_repair(said.msg);
+	utf8_repair(said.hint);
+	err = &said;
 	if (status == 503)
 		c->reply.retry = true;
 	if (c->family != API_MODERN) {
@@ -206,10 +211,11 @@ static unsigned status_of(const struct err *err)
 	}
 }
 
-static void handler_failed(struct call *c, const struct err *err)
+static void handler_failed(struct call *c, struct err *err)
 {
 	unsigned status = status_of(err);
 
+	utf8_repair(err->msg);
 	if (c->family == API_NETPORT && status == 400)
 		reply_unprocessable(c, "value", err->msg, "value_error");
 	else if (c->family == API_PORTMASTER && status == 400)

@@ -246,7 +246,7 @@ static int acquire(struct call *c, const struct wish *w, struct lease *ret, stru
 			  !w->check ? NULL
 			  : port    ? ports_usable
 				    : hostview_usable,
-			  &view, ret, NULL, err) < 0)
+			  port ? (void *)c->api->ports : &view, ret, NULL, err) < 0)
 		return -1;
 	if (port)
 		ports_forget(c->api->ports);

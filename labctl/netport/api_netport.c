@@ -337,7 +337,7 @@ static int is_port_in_use(struct call *c, struct err *err)
 	uint32_t port = (uint32_t)call_query_int(c, "port", 0);
 	bool used = false;
 
-	if (port && ports_in_use(port, &used, err) < 0)
+	if (port && ports_in_use(c->api->ports, port, &used, err) < 0)
 		return -1;
 	reply_data_bool(c, used);
 	return 0;

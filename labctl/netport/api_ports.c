@@ -20,6 +20,7 @@
 
 struct ports {
 	struct store *store;
+	struct portprobe probe;
 	bool known;
 	uint64_t version; /* of the book that the map shows */
 	uint64_t taken[(PORTS_LAST + 1) / 64];
@@ -46,6 +47,7 @@ struct ports *ports_new(struct store *s)
 	struct ports *p = xcalloc(1, sizeof(*p));
 
 	p->store = s;
+	p->probe = portprobe_init();
 	p->cursor = random_port();
 	return p;
 }
@@ -164,12 +166,12 @@ static uint32_t next_free(const struct ports *p, uint32_t from, uint32_t to)
 	return 0;
 }
 
-int ports_in_use(uint32_t port, bool *ret, struct err *err)
+int ports_in_use(const struct ports *p, uint32_t port, bool *ret, struct err *err)
 {
 	auto_free struct sockdiag_ports *all = NULL;
 	bool is_free;
 
-	if (portprobe(port, &is_free, err) < 0)
+	if (portprobe(&p->probe, port, &is_free, err) < 0)
 		return -1;
 	if (!is_free) {
 		all = xcalloc(1, sizeof(*all));
@@ -183,11 +185,11 @@ int ports_in_use(uint32_t port, bool *ret, struct err *err)
 
 bool ports_usable(void *arg, const struct resource_value *v, const char **ret_why)
 {
+	const struct ports *p = arg;
 	struct err err = { 0 };
 	bool is_free = false;
 
-	(void)arg;
-	if (portprobe(v->number, &is_free, &err) < 0)
+	if (portprobe(&p->probe, v->number, &is_free, &err) < 0)
 		log_warn("%s", err.msg);
 	if (ret_why)
 		*ret_why = "a program uses it";
@@ -201,8 +203,7 @@ static bool wanted_usable(void *arg, const struct resource_value *v, const char 
 	struct err err = { 0 };
 	bool used = true;
 
-	(void)arg;
-	if (ports_in_use(v->number, &used, &err) < 0)
+	if (ports_in_use(arg, v->number, &used, &err) < 0)
 		log_warn("%s", err.msg);
 	if (ret_why)
 		*ret_why = "a program uses it";
@@ -218,7 +219,7 @@ static int try_port(struct ports *p, const struct lease_request *req, uint32_t p
 	char text[12];
 
 	snprintf(text, sizeof(text), "%u", port);
-	if (lease_acquire(p->store, req, text, usable, NULL, ret, &holder, &why) == 0) {
+	if (lease_acquire(p->store, req, text, usable, p, ret, &holder, &why) == 0) {
 		mark(p, port, req->ttl_ms ? now_ms() + req->ttl_ms : 0);
 		return 1;
 	}
@@ -267,7 +268,7 @@ static int acquire_by_store(struct ports *p, const struct lease_request *req, ui
 	if (pool_parse("PORT", range, &pool, err) < 0)
 		return -1;
 	pool.order = start == first ? POOL_LOWEST : POOL_SPREAD;
-	return lease_acquire_any(p->store, req, &pool, NULL, ports_usable, NULL, ret, err);
+	return lease_acquire_any(p->store, req, &pool, NULL, ports_usable, p, ret, err);
 }
 
 int ports_acquire(struct ports *p, const struct lease_request *req, uint32_t wanted, uint32_t first,

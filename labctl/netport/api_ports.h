@@ -27,8 +27,8 @@ void ports_free(struct ports *p);
 int ports_acquire(struct ports *p, const struct lease_request *req, uint32_t wanted, uint32_t first,
 		  uint32_t last, uint32_t start, struct lease *ret, struct err *err) MUST_CHECK;
 /* A program has this port now; one whose last connection lingers has none. */
-int ports_in_use(uint32_t port, bool *ret, struct err *err) MUST_CHECK;
-/* A lease_usable_fn for a single port; arg is not used. */
+int ports_in_use(const struct ports *p, uint32_t port, bool *ret, struct err *err) MUST_CHECK;
+/* A lease_usable_fn for a single port; arg is the struct ports. */
 bool ports_usable(void *arg, const struct resource_value *v, const char **ret_why);
 /* A new turn: the map is compared with the book at the next use, and then holds for the turn. */
 void ports_turn(struct ports *p);

@@ -59,6 +59,17 @@ bool utf8_is_valid(const char *text)
 	return true;
 }
 
+void utf8_repair(char *text)
+{
+	for (char *s = text; *s;) {
+		unsigned n = utf8_length((unsigned char *)s);
+
+		if (!n)
+			*s = '?';
+		s += n ? n : 1;
+	}
+}
+
 /* In place. */
 static int decode(char *text, bool plus_is_space, struct err *err)
 {

@@ -37,5 +37,7 @@ static inline void auto_url_(struct url *u)
 const char *url_query(const struct url *u, const char *name);
 
 bool utf8_is_valid(const char *text);
+/* Bytes that are no UTF-8, such as the halves of what was cut, become '?'. */
+void utf8_repair(char *text);
 
 #endif

@@ -198,7 +198,8 @@ static void look_after_children(struct server *s)
 		kill(-x->call.child, SIGKILL);
 		end_child(x, 128 + SIGKILL);
 	}
-	if (!s->n_children) {
+	if (!s->n_children && now >= s->next_reap_ms) {
+		s->next_reap_ms = now + TICK_MS;
 		while (waitpid(-1, NULL, WNOHANG) > 0)
 			continue;
 	}
@@ -354,6 +355,7 @@ static void turn(struct server *s)
 			child_ended(w->of);
 	}
 	ports_turn(s->api.ports);
+	s->tokens_fresh = false;
 	web_run(s);
 	gather(s);
 	run_batch(s);
@@ -371,6 +373,8 @@ static int set_up(struct server *s, struct err *err)
 	if (s->config->allow_shell &&
 	    shell_rules_load(s->config->allow_shell, &s->api.shell, err) < 0)
 		return -1;
+	if (gethostname(s->host, sizeof(s->host) - 1) < 0)
+		s->host[0] = '\0';
 	if (!s->config->tls_cert != !s->config->tls_key)
 		return err_set(err, ERR_USAGE, 0, "--tls-cert and --tls-key go together");
 	if (s->api.store->ops->serve && s->api.store->ops->serve(s->api.store, err) < 0)

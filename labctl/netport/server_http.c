@@ -11,7 +11,8 @@
 
 #include "base/banned.h"
 
-#define PEM_MAX (1 << 20)
+#define PEM_MAX	    (1 << 20)
+#define DISCARD_MAX (1 << 20) /* of a body that is not wanted */
 
 /* ---- connections ---- */
 
@@ -46,6 +47,7 @@ static void on_connection(void *arg, struct MHD_Connection *mhd, void **context,
 
 	if (code == MHD_CONNECTION_NOTIFY_CLOSED) {
 		if (c) {
+			explicit_bzero(c->token, sizeof(c->token));
 			unlink_one(s, c);
 			s->n_connections--;
 			free(c);
@@ -165,15 +167,18 @@ static enum MHD_Result send_reply(struct exchange *x)
 	return rc;
 }
 
-static void take_body(struct exchange *x, const char *data, size_t size)
+/* False: enough of it. */
+static bool take_body(struct exchange *x, const char *data, size_t size)
 {
-	if (x->body.len + size > API_BODY_MAX)
+	x->body_seen += size;
+	if (x->body_seen > API_BODY_MAX)
 		x->too_large = true;
-	if (!x->too_large)
+	if (!x->too_large && !x->refused)
 		str_addn(&x->body, data, size);
+	return x->body_seen <= DISCARD_MAX;
 }
 
-/* The head is there: what can be refused is refused before any body is read. */
+/* The head is there. False: the reply is made. */
 static bool take_head(struct exchange *x, const char *method)
 {
 	struct err err = { 0 };
@@ -193,21 +198,28 @@ static bool take_head(struct exchange *x, const char *method)
 	return api_allows(&x->call);
 }
 
-static bool announces_too_much(struct MHD_Connection *mhd)
+static size_t announced(struct MHD_Connection *mhd)
 {
 	const char *length = header(mhd, "Content-Length");
 
-	return length && strtoull(length, NULL, 10) > API_BODY_MAX;
+	return length ? strtoull(length, NULL, 10) : 0;
 }
 
+static void refuse_size(struct exchange *x)
+{
+	api_fail(&x->call, 413, "a body has at most %d bytes", API_BODY_MAX);
+}
+
+/* Whatever the reply is, the body is read before it: a client that is still sending could lose it
+ * to the end of the connection. Unless that would be too much. */
 static enum MHD_Result begin(struct exchange *x, const char *method)
 {
 	x->state = EXCHANGE_BODY;
-	if (take_head(x, method)) {
-		if (!announces_too_much(x->mhd))
-			return MHD_YES;
-		api_fail(&x->call, 413, "a body has at most %d bytes", API_BODY_MAX);
-	}
+	x->refused = !take_head(x, method);
+	if (announced(x->mhd) <= DISCARD_MAX)
+		return MHD_YES;
+	if (!x->refused)
+		refuse_size(x);
 	return send_reply(x);
 }
 
@@ -215,10 +227,10 @@ static enum MHD_Result finish(struct exchange *x)
 {
 	if (x->connection)
 		touch(x->server, x->connection);
-	if (x->too_large) {
-		api_fail(&x->call, 413, "a body has at most %d bytes", API_BODY_MAX);
+	if (x->too_large && !x->refused)
+		refuse_size(x);
+	if (x->too_large || x->refused)
 		return send_reply(x);
-	}
 	x->request.body = str_get(&x->body);
 	x->request.body_len = x->body.len;
 	x->request.content_type = header(x->mhd, "Content-Type");
@@ -246,7 +258,8 @@ static enum MHD_Result on_request(void *arg, struct MHD_Connection *mhd, const c
 	case EXCHANGE_BODY:
 		if (!*upload_size)
 			return finish(x);
-		take_body(x, upload, *upload_size);
+		if (!take_body(x, upload, *upload_size))
+			return MHD_NO;
 		*upload_size = 0;
 		return MHD_YES;
 	case EXCHANGE_READY:

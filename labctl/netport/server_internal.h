@@ -54,6 +54,9 @@ struct connection {
 	int64_t since_ms; /* monotonic; when it last began or ended something */
 	char peer[64];	  /* "uid 1000", "127.0.0.1": who is counted */
 	struct api_caller caller;
+	char token[TOKEN_TEXT]; /* the last one that was right; "": none */
+	unsigned token_load;	/* the tokens' file then */
+	struct api_caller token_caller;
 };
 
 enum exchange_state {
@@ -74,7 +77,8 @@ struct exchange {
 	char method[16];
 	char *target;
 	struct str body;
-	bool too_large;
+	size_t body_seen;
+	bool too_large, refused;
 	int64_t began_us;
 	struct watch child;
 	int64_t child_until_ms;
@@ -93,6 +97,8 @@ struct server {
 	const struct server_config *config;
 	struct api api;
 	struct tokens tokens;
+	bool tokens_fresh; /* looked at in this turn */
+	char host[256];	   /* this host's name */
 	struct stats stats;
 	int epoll;
 	struct MHD_Daemon *plain, *secure;
@@ -105,7 +111,7 @@ struct server {
 	unsigned n_batch, n_last[2]; /* of this turn, of the two before */
 	struct exchange *children[CHILDREN_MAX];
 	unsigned n_children;
-	int64_t next_sweep_ms, next_check_ms;
+	int64_t next_sweep_ms, next_check_ms, next_reap_ms;
 	char *where; /* what it listens on */
 };
 

@@ -86,19 +86,30 @@ int who_connects(struct server *s, struct connection *c, struct err *err)
 
 static bool take_token(struct exchange *x, const char *text)
 {
-	struct tokens *tokens = &x->server->tokens;
+	struct server *s = x->server;
+	struct connection *c = x->connection;
 	const struct token *token;
 	struct err err = { 0 };
 
-	if (tokens_load(tokens, &err) < 0)
+	if (!s->tokens_fresh && tokens_load(&s->tokens, &err) < 0)
 		log_warn("netport: %s", err.msg);
-	token = tokens_find(tokens, text);
+	s->tokens_fresh = true;
+	/* The same token as with the last request on this connection, and the same file. */
+	if (c && c->token_load == s->tokens.loads && strcmp(c->token, text) == 0) {
+		x->call.caller = c->token_caller;
+		return true;
+	}
+	token = tokens_find(&s->tokens, text);
 	if (!token)
 		return false;
 	x->call.caller = (struct api_caller){ .who = WHO_TOKEN,
 					      .uid = API_UID_NOBODY,
 					      .scopes = token->scopes };
 	snprintf(x->call.caller.owner, sizeof(x->call.caller.owner), "token:%s", token->name);
+	if (c && str_copy(c->token, sizeof(c->token), text)) {
+		c->token_load = s->tokens.loads;
+		c->token_caller = x->call.caller;
+	}
 	return true;
 }
 
@@ -129,14 +140,12 @@ static void host_name(const char *host, char *ret, size_t size)
  * browser shows. */
 static bool host_is_ours(const struct server *s, const char *host)
 {
-	char name[256], own[256] = "";
+	char name[256];
 	struct ipaddr a;
 
 	host_name(host, name, sizeof(name));
-	if (gethostname(own, sizeof(own) - 1) < 0)
-		own[0] = '\0';
 	return ipaddr_parse(name, &a, NULL) == 0 || strcasecmp(name, "localhost") == 0 ||
-	       strcasecmp(name, own) == 0 ||
+	       strcasecmp(name, s->host) == 0 ||
 	       (s->config->address && strcasecmp(name, s->config->address) == 0);
 }
 

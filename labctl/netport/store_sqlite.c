@@ -142,6 +142,8 @@ static int insert(struct store_sqlite *s, const struct store_want *want,
 	sql_bind_int(stmt, 15, (int64_t)l->start);
 	if (sql_step(s, stmt, "write", err) < 0)
 		return -1;
+	if (!sqlite3_changes(s->db))
+		return STORE_HELD;
 	conclude(want, v->text, sqlite3_last_insert_rowid(s->db), now, expires, ret);
 	return STORE_OK;
 }
@@ -169,6 +171,24 @@ static int take_again(struct store_sqlite *s, const struct store_want *want,
 	return STORE_OK;
 }
 
+/* Most values that are asked for are free: they are taken before anybody looks, and given back when
+ * the host turns out to use them. STORE_OK, STORE_NONE (not usable), STORE_HELD (by somebody, alive
+ * or not), -1. */
+static int take_free(struct store_sqlite *s, const struct store_want *want,
+		     const struct resource_value *v, store_usable_fn *usable, void *arg,
+		     struct lease *ret, struct err *err)
+{
+	auto_lease l = { 0 };
+	int rc = insert(s, want, v, &l, err);
+
+	if (rc != STORE_OK)
+		return rc;
+	if (usable && !usable(arg, v))
+		return sql_run(s, SQL_DELETE, (int64_t)l.id, 0, err) < 0 ? -1 : STORE_NONE;
+	hand_over(&l, ret);
+	return STORE_OK;
+}
+
 /* *ret: the lease with STORE_OK, its holder with STORE_HELD. */
 static int acquire(struct store_sqlite *s, const struct store_want *want,
 		   const struct resource_value *v, store_usable_fn *usable, void *arg,
@@ -176,12 +196,17 @@ static int acquire(struct store_sqlite *s, const struct store_want *want,
 {
 	const struct lease_claim holder = { want->lease->owner, want->lease->uid };
 	auto_lease held = { 0 };
-	int rc = find_holder(s, want->lease->resource, v, &held, err);
+	int rc = STORE_HELD;
 
+	if (!v->lo[0] && !want->again_ok)
+		rc = take_free(s, want, v, usable, arg, ret, err);
+	if (rc != STORE_HELD)
+		return rc;
+	rc = find_holder(s, want->lease->resource, v, &held, err);
 	if (rc < 0)
 		return -1;
 	if (rc == STORE_NONE)
-		return usable && !usable(arg, v) ? (int)STORE_NONE : insert(s, want, v, ret, err);
+		return take_free(s, want, v, usable, arg, ret, err);
 	if (want->again_ok && covers(&holder, &held) && strcmp(held.value, v->text) == 0)
 		return take_again(s, want, &held, ret, err);
 	hand_over(&held, ret);

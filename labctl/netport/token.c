@@ -91,6 +91,7 @@ void tokens_init(struct tokens *t, const char *state_dir)
 
 static void forget(struct tokens *t)
 {
+	t->loads++;
 	free(t->v);
 	t->v = NULL;
 	t->n = 0;

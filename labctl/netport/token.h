@@ -31,6 +31,7 @@ struct tokens {
 	struct token *v;
 	size_t n;
 	struct stat seen; /* of the file that was read */
+	unsigned loads;	  /* how often it was another one */
 };
 
 void tokens_init(struct tokens *t, const char *state_dir);
