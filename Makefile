@@ -98,8 +98,12 @@ $B/bench/%: tests/bench/%.c $B/liblabctl.a $B/flags
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(LAB_CFLAGS) $(CFLAGS) -I$B -MMD -MP -o $@ $< $B/liblabctl.a $(FLAVOUR_LDFLAGS) $(PKG_LIBS)
 
-bench: all $B/bench/floor ## measure against docker-compose and the bare Engine API (needs root)
-	@$(PYTHON) tests/bench/bench.py --json $B/bench/result.json
+bench: all $B/bench/floor $B/bench/load ## measure against docker-compose and the bare Engine API (needs root)
+	@rc=0; $(PYTHON) tests/bench/bench.py --json $B/bench/result.json || rc=1; \
+		$(PYTHON) tests/bench/netport.py --json $B/bench/netport.json || rc=1; exit $$rc
+
+bench-netport: all $B/bench/load ## measure the REST service beside what it replaces and beside Redis
+	@$(PYTHON) tests/bench/netport.py --json $B/bench/netport.json
 
 $B/fuzz/%: tests/fuzz/%.c $B/liblabctl.a
 	$(call say,CC,$<)
@@ -145,6 +149,6 @@ clean: ## remove what was built
 	rm -rf build
 
 FORCE:
-.PHONY: all help unit check lint asan bench fuzz soak fmt cflags install uninstall clean FORCE
+.PHONY: all help unit check lint asan bench bench-netport fuzz soak fmt cflags install uninstall clean FORCE
 .DELETE_ON_ERROR:
 -include $(OBJS:.o=.d) $B/main.d $(UNIT:=.d)

@@ -53,6 +53,7 @@ collect() {
 	for dir in cli net docker lab; do
 		[ ! -d "tests/$dir" ] || find "tests/$dir" -maxdepth 1 -name '*.bats' | sort
 	done
+	find tests/netport -name 'test_*.py' | sort
 	printf 'tests/leftovers.sh\n'
 }
 
