@@ -184,7 +184,7 @@ static int begin(struct run *r, struct slot *s, struct err *err)
 
 static void set(json_t *doc, const char *key, const char *value)
 {
-	json_object_set_new(doc, key, json_string(value));
+	json_object_set_new(doc, key, grading_text(value));
 }
 
 static json_t *read_result(const struct run *r, const struct slot *s)
@@ -233,16 +233,18 @@ static void last_said(const struct slot *s, char *buf, size_t size)
 static json_t *without_result(const struct run *r, const struct slot *s, const siginfo_t *end)
 {
 	json_t *doc = json_object();
-	char said[300];
+	char said[300], reason[400];
 
 	set(doc, "name", r->b->rows[s->row].name);
 	set(doc, "status", s->timed_out ? GRADING_TIMEOUT : GRADING_ERROR);
 	last_said(s, said, sizeof(said));
-	json_object_set_new(doc, "reason",
-			    s->timed_out ? json_sprintf("not done after %u s", r->o->timeout_s)
-			    : end->si_code != CLD_EXITED
-				    ? json_sprintf("the grading ended by signal %d", end->si_status)
-				    : json_sprintf("the grading failed: %s", said));
+	if (s->timed_out)
+		snprintf(reason, sizeof(reason), "not done after %u s", r->o->timeout_s);
+	else if (end->si_code != CLD_EXITED)
+		snprintf(reason, sizeof(reason), "the grading ended by signal %d", end->si_status);
+	else
+		snprintf(reason, sizeof(reason), "the grading failed: %s", said);
+	set(doc, "reason", reason);
 	json_object_set_new(doc, "seconds", json_real((double)(now_ms() - s->begun_ms) / 1000));
 	return doc;
 }
@@ -270,8 +272,9 @@ static bool has_record(const struct run *r, const char *lab)
 
 static void retire(struct run *r, struct slot *s)
 {
-	const char *name = r->b->rows[s->row].name;
+	auto_free char *name = xstrdup(r->b->rows[s->row].name);
 
+	str_make_printable(name);
 	grading_clean(s->lab);
 	close(s->said);
 	s->said = -1;

@@ -40,10 +40,18 @@ static void put(struct work *w, const char *key, json_t *value)
 	json_object_set_new(w->doc, key, value);
 }
 
+json_t *grading_text(const char *text)
+{
+	auto_free char *plain = xstrdup(text);
+
+	str_make_printable(plain);
+	return json_string(plain);
+}
+
 static void put_failure(struct work *w, const struct err *e)
 {
 	put(w, "status", json_string(GRADING_ERROR));
-	put(w, "reason", json_string(e->msg));
+	put(w, "reason", grading_text(e->msg));
 }
 
 static int write_out(const struct work *w, const char *file, const char *text, struct err *err)
@@ -92,7 +100,7 @@ static int look_at_submission(struct work *w, struct err *err)
 	put(w, "sha256", json_string(sum));
 	if (submission_command(w->g->dir, w->g->command, SANDBOX_DIR, &w->command, err) < 0)
 		return -1;
-	put(w, "program", json_string(w->command));
+	put(w, "program", grading_text(w->command));
 	return 0;
 }
 
@@ -244,7 +252,7 @@ int grading_run(struct lab_ctx *ctx, const struct grading *g, struct err *err)
 
 	clock_gettime(CLOCK_MONOTONIC, &before);
 	free(steal_ptr(&ctx->src_dir)); /* nobody's src/ is for a stranger's program */
-	put(&w, "name", json_string(strrchr(g->dir, '/') + 1));
+	put(&w, "name", grading_text(strrchr(g->dir, '/') + 1));
 	if (clear_out(&w, err) < 0)
 		return -1;
 	r = look_at_submission(&w, &e);

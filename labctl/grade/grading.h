@@ -5,6 +5,8 @@
 
 #include <stdint.h>
 
+#include <jansson.h>
+
 #include "base/err.h"
 #include "lab/ctx.h"
 
@@ -28,6 +30,9 @@ struct grading {
  * report.txt, transcript.txt, and a capture file for each check that was not passed. Fails only
  * when result.json could not be written, or when interrupted. */
 int grading_run(struct lab_ctx *ctx, const struct grading *g, struct err *err) MUST_CHECK;
+
+/* A stranger's text as JSON, which is UTF-8 always. */
+json_t *grading_text(const char *text);
 
 /* What is of another process that was killed while it graded in that lab. */
 void grading_clean(const char *lab);

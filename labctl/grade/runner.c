@@ -172,10 +172,7 @@ void runner_last_line(const struct runner *r, char *buf, size_t size)
 	while (start && r->output[start - 1] != '\n')
 		start--;
 	snprintf(buf, size, "%.*s", (int)(end - start), r->output + start);
-	for (char *c = buf; *c; c++) {
-		if ((unsigned char)*c < ' ' || *c == 0x7f)
-			*c = '?';
-	}
+	str_make_printable(buf);
 }
 
 pid_t runner_pid(const struct runner *r)

@@ -44,20 +44,20 @@ static unsigned max_points(const struct batch *b)
 	return sum;
 }
 
-/* What is not printable becomes '?'; names and reasons are strangers' texts. Cut at width
- * characters when that is not 0; returns how many there are. */
-static size_t add_plain(struct str *out, const char *text, size_t width)
+/* A stranger's text, cut at width characters when that is not 0. */
+static void add_plain(struct str *out, const char *text, size_t width)
 {
+	auto_free char *plain = xstrdup(text);
 	size_t n = 0;
 
-	for (const unsigned char *c = (const unsigned char *)text; *c; c++) {
+	str_make_printable(plain);
+	for (const char *c = plain; *c; c++) {
 		if ((*c & 0xc0) != 0x80 && width && n++ == width) {
 			str_add(out, "…");
-			return n;
+			return;
 		}
-		str_addc(out, *c < ' ' || *c == 0x7f ? '?' : (char)*c);
+		str_addc(out, *c);
 	}
-	return n;
 }
 
 static size_t characters(const char *text)
@@ -71,10 +71,12 @@ static size_t characters(const char *text)
 
 static void table_row(const struct batch_row *row, size_t width, struct str *out)
 {
-	size_t n = characters(row->name);
+	auto_free char *name = xstrdup(row->name);
+	size_t n;
 
-	add_plain(out, row->name, 0);
-	str_addf(out, "%*s", (int)(width - n), "");
+	str_make_printable(name);
+	n = characters(name);
+	str_addf(out, "%s%*s", name, (int)(width - n), "");
 	if (has_score(row))
 		str_addf(out, "  %4d/%-4d %6d %6d %6d %7d", number_of(row, "score"),
 			 number_of(row, "max_score"), number_of(row, "passed"),
@@ -96,8 +98,11 @@ void batch_table(const struct batch *b, struct str *out)
 	size_t width = 10;
 
 	for (size_t i = 0; i < b->n; i++) {
-		size_t n = characters(b->rows[i].name);
+		auto_free char *name = xstrdup(b->rows[i].name);
+		size_t n;
 
+		str_make_printable(name);
+		n = characters(name);
 		width = n > width ? n : width;
 	}
 	str_addf(out, "%-*s  %9s %6s %6s %6s %7s %7s  %s\n", (int)width, "submission", "score",

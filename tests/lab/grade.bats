@@ -61,6 +61,7 @@ make_submissions() {
 	echo "a name for sha256sum" >"$WORLD/subs/correct/"$'two\nlines\\'
 	mkdir "$WORLD/subs/empty"
 	sub subs/crash <<<'raise RuntimeError("my wits have ended")'
+	sub $'subs/caf\xe9' <<<$'import os\nos.write(1, b"\\xff\\x1b[2Jgarbled\\xc3\\n")\nos._exit(9)'
 	sub subs/silent <<<$'import time\ntime.sleep(1000)'
 	sub subs/fork-bomb <<-'PY'
 		import os
@@ -162,7 +163,7 @@ assert_no_gradings() {
 	[ ! -s "$WORLD/out.err" ]
 	grep -q -E '^empty +- .* error: no program found$' "$WORLD/out.txt"
 	grep -q -E '^correct +6/6 +3 +0 +0 +0 +[0-9.]+$' "$WORLD/out.txt"
-	grep -q -E '^12 of 14 graded \(small, seed 7, ' "$WORLD/out.txt"
+	grep -q -E '^13 of 15 graded \(small, seed 7, ' "$WORLD/out.txt"
 }
 
 @test "correct ones have full points, whoever runs beside them" {
@@ -182,6 +183,14 @@ assert_no_gradings() {
 @test "a crash: its last words" {
 	graded crash 0 'arp.reply: your program ended (exit code 1) before it answered anything: RuntimeError: my wits have ended'
 	grep -q 'RuntimeError: my wits have ended' "$WORLD/out/crash/transcript.txt"
+}
+
+@test "names and output that are no text do no harm" {
+	[ "$(jq -r '.submissions[] | select(.name == "caf?") | .reason' "$WORLD/out.json")" = \
+		'arp.reply: your program ended (exit code 9) before it answered anything: ??[2Jgarbled?' ]
+	grep -q -a -E '^caf\? +0/6 ' "$WORLD/out.txt"
+	run ! grep -a $'\e' "$WORLD/out.txt"
+	LC_ALL=C grep -q -a -x $'caf\xe9,graded,0,6,0,0,0\r' "$WORLD/out.csv"
 }
 
 @test "a memory hog is killed by its own limit, and told so" {
@@ -235,12 +244,12 @@ assert_no_gradings() {
 	grep -q -x $'mutant,graded,4,6,1,3,0\r' "$WORLD/out.csv"
 	grep -q -x $'empty,error,,6,,,\r' "$WORLD/out.csv"
 	grep -q -x $'"Ünal, A. ""x"" (17)",graded,6,6,1,3,2\r' "$WORLD/out.csv"
-	[ "$(wc -l <"$WORLD/out.csv")" -eq 15 ]
+	[ "$(wc -l <"$WORLD/out.csv")" -eq 16 ]
 }
 
 @test "JSON: which labctl, stage, seed; signed off by its SHA-256" {
 	[ "$(jq -r '"\(.stage) \(.seed) \(.graded) \(.not_graded) \(.labctl)"' "$WORLD/out.json")" = \
-		"small 7 12 2 $(cat "$LABCTL_TREE/VERSION")" ]
+		"small 7 13 2 $(cat "$LABCTL_TREE/VERSION")" ]
 	[ "$(jq -r .stage_sha256 "$WORLD/out.json")" = "$(sha256sum <"$WORLD/stages/small/stage.json" | cut -d' ' -f1)" ]
 	[ "$(jq -r '.submissions[] | select(.name == "mutant") | .checks[] | select(.status == "fail") | .id' "$WORLD/out.json")" = ipv4.checksum ]
 	grep -q -x "SHA-256 of $WORLD/out.json: $(sha256sum <"$WORLD/out.json" | cut -d' ' -f1)" "$WORLD/out.txt"
