@@ -76,4 +76,18 @@ LABCTL_TEST_WORLD=$(mktemp -d)
 export LABCTL_TEST_WORLD
 trap 'rm -rf "$LABCTL_TEST_WORLD"' EXIT
 bash tests/leftovers.sh --remember
-prove --failures --comments --exec tests/tap.sh "${files[@]}"
+
+# Unit tests live in namespaces and directories of their own and mostly wait: side by side. The
+# rest share the host and the engine: one after the other, and what is left behind comes last.
+together=() in_turn=()
+for file in "${files[@]}"; do
+	case $file in
+	build/*) together+=("$file") ;;
+	*) in_turn+=("$file") ;;
+	esac
+done
+status=0
+run() { prove --timer --failures --comments --exec tests/tap.sh "$@" || status=1; }
+[ ${#together[@]} -eq 0 ] || run --jobs 3 "${together[@]}"
+[ ${#in_turn[@]} -eq 0 ] || run "${in_turn[@]}"
+exit $status
