@@ -88,7 +88,7 @@ struct lab {
 	char *dir;     /* $LABCTL_RUN/<lab>: lab.json, hosts, src */
 	char *record;  /* path of the record */
 	char *stage_file; /* .stage of the repository, or NULL */
-	bool orphaned;	  /* not recorded: a labctl died while it was at work on the lab */
+	bool orphaned;	  /* not recorded: a labctl died, or lost the engine, at work on the lab */
 };
 
 void lab_free(struct lab *l);

@@ -28,7 +28,7 @@ static int remove_lab(struct lab_ctx *ctx, const char *name, bool orphaned, stru
 
 	if (lab_load(ctx, name, &l, err) < 0)
 		return -1;
-	l->orphaned = orphaned;
+	l->orphaned |= orphaned;
 	return l->state == LAB_RUNNING ? 0 : lab_down(ctx, l, err);
 }
 

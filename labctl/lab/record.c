@@ -208,6 +208,7 @@ static int from_json(struct lab *l, json_t *doc, struct err *err)
 	    !str_copy(l->guard, sizeof(l->guard), text_of(doc, "guard")))
 		return err_set(err, ERR_ENV, 0, "fields are missing or too long");
 	l->state = (enum lab_state)state;
+	l->orphaned = l->state != LAB_RUNNING;
 	l->src = (enum lab_src)src;
 	l->since = (time_t)json_integer_value(json_object_get(doc, "since"));
 	l->group = (uint32_t)json_integer_value(json_object_get(doc, "group"));

@@ -57,7 +57,7 @@ int session_start(struct lab_ctx *ctx, struct lab *l, struct err *err)
 	if (lab_load(ctx, ctx->lab, &old, &e) == 0) {
 		if (lab_check_owner(ctx, old, err) < 0)
 			return -1;
-		old->orphaned = lock.orphaned;
+		old->orphaned |= lock.orphaned;
 		lab_ctx_progress(ctx, 0, 0, "stopping %s", old->stage->name);
 		if (take_down(ctx, old, err) < 0)
 			return err_wrap(err, "cannot stop '%s', which runs in lab '%s'",
@@ -85,7 +85,7 @@ int session_stop(struct lab_ctx *ctx, char **ret_stage, struct err *err)
 	}
 	if (lab_check_owner(ctx, l, err) < 0)
 		return -1;
-	l->orphaned = lock.orphaned;
+	l->orphaned |= lock.orphaned;
 	if (take_down(ctx, l, err) < 0) {
 		if (!err || !err->hint[0])
 			err_hint(err, "mend that, then: labctl --lab %s stage-stop", l->name);
@@ -123,7 +123,7 @@ static int recover(struct lab_ctx *ctx, const struct lab *seen, struct err *err)
 		return -1;
 	if (l->state == LAB_RUNNING)
 		return 0;
-	l->orphaned = lock.orphaned;
+	l->orphaned |= lock.orphaned;
 	log_warn("a labctl died while lab '%s' was %s; what it left is removed", seen->name,
 		 lab_state_name(seen->state));
 	return take_down(ctx, l, err);
@@ -185,7 +185,7 @@ static int load_for_repair(struct lab_ctx *ctx, struct lab_lock *lock, struct la
 	if (l->state != LAB_RUNNING)
 		return err_set(err, ERR_BUSY, 0, "lab '%s' is %s", l->name,
 			       lab_state_name(l->state));
-	l->orphaned = lock->orphaned;
+	l->orphaned |= lock->orphaned;
 	*ret = steal_ptr(&l);
 	return 0;
 }
