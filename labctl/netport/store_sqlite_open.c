@@ -2,8 +2,11 @@
 /* store_sqlite_open.c - opening and making the SQLite book. */
 #include "netport/store_sqlite.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -121,7 +124,41 @@ static int build(const char *tmp, const char *path, struct err *err)
 				  NULL, NULL);
 	if (rc != SQLITE_OK)
 		return store_sqlite_error(db, path, rc, "make", err);
-	return store_schema_apply(db, path, store_schema_steps, store_schema_version, err);
+	if (store_schema_apply(db, path, store_schema_steps, store_schema_version, err) < 0)
+		return -1;
+	/* All of it into the file: what closing leaves in the log, on a full disk, would be lost. */
+	rc = sqlite3_wal_checkpoint_v2(db, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
+	return rc == SQLITE_OK ? 0 : store_sqlite_error(db, path, rc, "make", err);
+}
+
+static void remove_draft(const char *tmp)
+{
+	static const char *const ends[] = { "", "-wal", "-shm", "-journal" };
+
+	for (size_t i = 0; i < ARRAY_SIZE(ends); i++) {
+		auto_free char *file = xasprintf("%s%s", tmp, ends[i]);
+
+		unlink(file);
+	}
+}
+
+/* Of processes that died while they made the book. */
+static void remove_old_drafts(const char *path)
+{
+	const char *name = strrchr(path, '/') ? strrchr(path, '/') + 1 : path;
+	auto_free char *dir = xasprintf("%.*s.", (int)(name - path), path);
+	auto_free char *prefix = xasprintf("%s.new.", name);
+	auto_dir d = opendir(dir);
+	struct dirent *e;
+
+	while (d && (e = readdir(d))) {
+		int pid;
+
+		if (str_starts(e->d_name, prefix) &&
+		    sscanf(e->d_name + strlen(prefix), "%d", &pid) == 1 && pid > 0 &&
+		    kill(pid, 0) < 0 && errno == ESRCH)
+			unlinkat(dirfd(d), e->d_name, 0);
+	}
 }
 
 /* A book appears whole or not at all: it is built beside its place and linked into it. Two that
@@ -142,14 +179,15 @@ static int make_book(const char *path, struct err *err)
 		err_set(err, ERR_ENV, errno, "cannot make the lease book '%s'", path);
 		return err_hint(err, "only root keeps it: use sudo");
 	}
-	unlink(tmp);
+	remove_old_drafts(path);
+	remove_draft(tmp);
 	if (build(tmp, path, err) < 0) {
-		unlink(tmp);
+		remove_draft(tmp);
 		return -1;
 	}
 	if (chmod(tmp, BOOK_MODE) < 0 || (link(tmp, path) < 0 && errno != EEXIST))
 		sys = errno;
-	unlink(tmp);
+	remove_draft(tmp);
 	sync_dir(path);
 	return sys ? err_set(err, ERR_ENV, sys, "cannot make the lease book '%s'", path) : 0;
 }
