@@ -219,8 +219,12 @@ int fs_lock(const char *path, const char *who, int *ret_fd, char *ret_holder, si
 
 			ret_holder[n > 0 ? n : 0] = '\0';
 		}
-		if (ftruncate(fd, 0) < 0 || write_all(fd, who, strlen(who)) < 0)
-			return err_set(err, ERR_ENV, errno, "cannot write the lock '%s'", path);
+		if (ftruncate(fd, 0) < 0 || write_all(fd, who, strlen(who)) < 0) {
+			int sys = errno;
+
+			unlink(path);
+			return err_set(err, ERR_ENV, sys, "cannot write the lock '%s'", path);
+		}
 		*ret_fd = steal_fd(&fd);
 		return 0;
 	}
