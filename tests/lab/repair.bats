@@ -190,7 +190,7 @@ assert_mended() {
 	nft delete table netdev labctl-t-rep
 	umount "$LABCTL_RUN/t-rep/src"
 	rm -r "$LABCTL_RUN"
-	! ip link show tq1 2>/dev/null
+	run ! ip link show tq1
 	try L status
 	expect 0
 	expect_out 'stopped since' "the computer was booted since" "'labctl repair' brings them back"
@@ -271,5 +271,5 @@ assert_mended() {
 @test "nothing is left behind" {
 	L stage-stop >/dev/null 2>&1 || true
 	assert_nothing_left
-	! ip -o link | grep -w 'tq[12]'
+	run ! grep -w "tq[12]" /proc/net/dev
 }
