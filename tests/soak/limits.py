@@ -221,30 +221,44 @@ def lost_engine(tap, rounds, dice):
 
 
 class PrivateEngine:
-    """A dockerd of our own, which may be killed."""
+    """A dockerd of our own, which may be killed, and the containerd below it, which stays."""
 
     def __init__(self):
         self.dir = tempfile.mkdtemp(prefix="labctl-engine.", dir="/var/tmp")
-        self.socket = f"{self.dir}/engine.sock"
+        self.socket, self.below = f"{self.dir}/engine.sock", f"{self.dir}/containerd.sock"
         self.log = open(f"{self.dir}/log", "w")
+        with open(f"{self.dir}/containerd.toml", "w") as f:
+            f.write(f"""version = 2
+root = "{self.dir}/containerd"
+state = "{self.dir}/containerd-state"
+disabled_plugins = ["io.containerd.grpc.v1.cri"]
+[grpc]
+address = "{self.below}"
+""")
+        self.containerd = self.spawn("containerd", "--config", f"{self.dir}/containerd.toml")
+        self.wait_for("containerd", lambda: socket.socket(socket.AF_UNIX).connect(self.below))
         self.start()
 
-    def start(self):
-        self.process = subprocess.Popen(
-            ["dockerd", "--data-root", f"{self.dir}/data", "--exec-root", f"{self.dir}/exec", "--pidfile",
-             f"{self.dir}/pid", "-H", f"unix://{self.socket}", "--bridge=none", "--iptables=false",
-             "--ip-forward=false", "--ip-masq=false"],
-            stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log, start_new_session=True)
+    def spawn(self, *argv):
+        return subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log,
+                                start_new_session=True)
+
+    def wait_for(self, what, answers):
         end = time.monotonic() + 60
         while time.monotonic() < end:
             try:
-                engine("GET", "/_ping", socket_path=self.socket)
+                answers()
                 return
-            except (OSError, ValueError) as e:
-                if "_ping" in str(e) or isinstance(e, ValueError):
-                    return
+            except OSError:
                 time.sleep(0.05)
-        raise RuntimeError(f"the private engine does not come up, see {self.dir}/log")
+        with open(f"{self.dir}/log") as f:
+            raise RuntimeError(f"the private {what} does not come up: " + "".join(f.readlines()[-10:]))
+
+    def start(self):
+        self.process = self.spawn("dockerd", "--containerd", self.below, "--data-root", f"{self.dir}/data", "--exec-root",
+                                  f"{self.dir}/exec", "--pidfile", f"{self.dir}/pid", "-H", f"unix://{self.socket}",
+                                  "--bridge=none", "--iptables=false", "--ip-forward=false", "--ip-masq=false")
+        self.wait_for("engine", lambda: engine("GET", "/version", socket_path=self.socket))
 
     def stop(self, number):
         self.process.send_signal(number)
@@ -252,18 +266,25 @@ class PrivateEngine:
         if number == signal.SIGKILL and os.path.exists(f"{self.dir}/pid"):
             os.unlink(f"{self.dir}/pid")
 
-    def end(self):
-        self.stop(signal.SIGTERM)
-        pid = f"{self.dir}/exec/containerd/containerd.pid"
-        if os.path.exists(pid):
-            with open(pid) as f:
-                number = int(f.read())
+    def kill_containers(self):
+        """Those whose engine did not come back: their keepers name this engine's directory."""
+        for pid in filter(str.isdigit, os.listdir("/proc")):
             try:
-                with open(f"/proc/{number}/cmdline") as c:
-                    if self.dir in c.read():
-                        os.kill(number, signal.SIGTERM)
+                with open(f"/proc/{pid}/cmdline") as f:
+                    if "containerd-shim" not in (line := f.read()) or f"{self.dir}/" not in line:
+                        continue
+                with open(f"/proc/{pid}/task/{pid}/children") as f:
+                    for child in [*f.read().split(), pid]:
+                        os.kill(int(child), signal.SIGKILL)
             except OSError:
-                pass
+                continue
+
+    def end(self):
+        if self.process.poll() is None:
+            self.stop(signal.SIGTERM)
+        self.containerd.terminate()
+        self.containerd.wait()
+        self.kill_containers()
         self.log.close()
         with open("/proc/self/mountinfo") as f:
             points = [line.split()[4] for line in f if line.split()[4].startswith(self.dir + "/")]
