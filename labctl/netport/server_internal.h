@@ -18,9 +18,9 @@ enum {
 	CONNECTIONS_MAX = 512,
 	CONNECTIONS_PER_PEER = 128,
 	CHILDREN_MAX = 16,
-	HEADER_MAX = 16 << 10, /* request line, headers and what they need */
-	IDLE_S = 30,	       /* for a whole request, a whole reply, and between two */
-	CHILD_S = 60,	       /* for a command that a reply waits for */
+	HEADER_MAX = 8 << 10, /* request line, headers and what they need */
+	IDLE_S = 30,	      /* for a whole request, a whole reply, and between two */
+	CHILD_S = 60,	      /* for a command that a reply waits for */
 	SWEEP_S = 15,
 	LATENCY_BUCKETS = 12,
 };

@@ -33,11 +33,11 @@ static const char *const statements[SQL_STATEMENT_MAX] = {
 				   " ORDER BY lo DESC",
 	[SQL_WALK_NUMBERS] = "SELECT number, expires, bound, id FROM lease WHERE resource = ?1"
 			     " AND number IS NOT NULL AND number BETWEEN ?2 AND ?3 ORDER BY number",
-	[SQL_INSERT] =
-		"INSERT INTO lease (resource, value, number, lo, hi, owner, uid, note, created,"
-		" expires, bound, host, boot_id, pid, start)"
-		" VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)"
-		" ON CONFLICT (resource, value) DO NOTHING",
+	[SQL_INSERT] = "INSERT OR FAIL INTO lease (resource, value, number, lo, hi, owner, uid, "
+		       "note, created,"
+		       " expires, bound, host, boot_id, pid, start)"
+		       " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)"
+		       " ON CONFLICT (resource, value) DO NOTHING",
 	[SQL_TAKE_AGAIN] = "UPDATE lease SET note = ?2, expires = ?3, bound = ?4, host = ?5,"
 			   " boot_id = ?6, pid = ?7, start = ?8 WHERE id = ?1",
 	[SQL_SET_EXPIRES] = "UPDATE lease SET expires = ?2 WHERE id = ?1",
