@@ -129,8 +129,8 @@ def flatness(rounds, seconds):
                          load(small.port, seconds, target)["p50_us"])
             # Few enough that the small book stays small.
             target = f"/db/reserve?resource=W{i}&value=#"
-            writes.append(load(large.port, 0.2, target)["p50_us"] /
-                          load(small.port, 0.2, target)["p50_us"])
+            writes.append(load(large.port, 0.4, target)["p50_us"] /
+                          load(small.port, 0.4, target)["p50_us"])
     finally:
         small.close()
         large.close()
