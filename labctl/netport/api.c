@@ -14,7 +14,7 @@
 #include "base/banned.h"
 
 static const struct route *const tables[] = {
-	routes_netport, routes_system, routes_portmaster, routes_modern, NULL,
+	routes_netport, routes_system, routes_portmaster, routes_modern, routes_about, NULL,
 };
 
 const struct route *const *api_tables(void)

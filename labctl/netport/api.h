@@ -177,7 +177,8 @@ void reply_unprocessable(struct call *c, const char *name, const char *msg, cons
 void field_error(json_t *errors, const char *field, const char *msg);
 void reply_field_error(struct call *c, const char *field, const char *msg);
 
-extern const struct route routes_netport[], routes_system[], routes_portmaster[], routes_modern[];
+extern const struct route routes_netport[], routes_system[], routes_portmaster[], routes_modern[],
+	routes_about[];
 
 /* The OpenAPI 3.1 document of these tables. */
 json_t *openapi_document(const struct route *const *tables);

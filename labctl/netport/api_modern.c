@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* api_modern.c - labctl's own API: leases, pools, labs, and what tells about the service. */
+/* api_modern.c - labctl's own API: leases, pools, labs. */
 #include "netport/api.h"
 
 #include <math.h>
@@ -523,59 +523,6 @@ static int lab_read(struct call *c, struct err *err)
 	return 0;
 }
 
-/* ---- the service ---- */
-
-static int whoami(struct call *c, struct err *err)
-{
-	auto_free char *scopes = scopes_text(c->caller.scopes);
-
-	(void)err;
-	reply_json(c, 200,
-		   json_pack("{s:s, s:I, s:s}", "owner", c->caller.owner, "uid",
-			     (json_int_t)c->caller.uid, "scopes", scopes));
-	return 0;
-}
-
-static int healthz(struct call *c, struct err *err)
-{
-	auto_free char *text = NULL;
-
-	if (c->api->store->ops->get(c->api->store, "pool.PORT", &text, err) < 0)
-		return -1;
-	reply_json(c, 200, json_pack("{s:s, s:s}", "status", "ok", "store", c->api->store->name));
-	return 0;
-}
-
-static int metrics(struct call *c, struct err *err)
-{
-	(void)err;
-	c->reply.type = "text/plain; version=0.0.4; charset=utf-8";
-	if (c->api->metrics)
-		c->api->metrics(c->api->metrics_arg, &c->reply.body);
-	return 0;
-}
-
-static int openapi(struct call *c, struct err *err)
-{
-	(void)err;
-	if (!c->api->openapi) {
-		json_t *doc = openapi_document(c->api->tables);
-
-		c->api->openapi = json_dumps(doc, JSON_INDENT(1));
-		json_decref(doc);
-	}
-	str_add(&c->reply.body, c->api->openapi);
-	return 0;
-}
-
-static int docs(struct call *c, struct err *err)
-{
-	(void)err;
-	c->reply.type = "text/html; charset=utf-8";
-	str_addn(&c->reply.body, docs_page, docs_page_len);
-	return 0;
-}
-
 static const struct param list_params[] = {
 	{ "resource", PARAM_TEXT, false, "only of this resource" },
 	{ "value", PARAM_TEXT, false, "only this value" },
@@ -589,7 +536,6 @@ static const struct param list_params[] = {
 #define OWN_READS   .family = API_MODERN, .method = "GET", .scope = SCOPE_READ, .status = 200
 #define OWN_CHANGES .family = API_MODERN, .scope = SCOPE_LEASE, .flags = ROUTE_WRITES
 #define OWN_POOLS   .family = API_MODERN, .scope = SCOPE_ADMIN, .flags = ROUTE_WRITES
-#define OWN_OPEN    .family = API_MODERN, .method = "GET", .flags = ROUTE_OPEN, .status = 200
 
 #define LEASES "/api/leases"
 #define LEASE  LEASES "/{resource}/{value}"
@@ -623,14 +569,5 @@ const struct route routes_modern[] = {
 	  .handle = lab_index },
 	{ OWN_READS, .path = LABS "/{name}", .summary = "One lab", .result = "Lab",
 	  .handle = lab_read },
-	{ OWN_READS, .path = "/api/whoami", .summary = "The caller, as the service sees it",
-	  .result = "Whoami", .handle = whoami },
-	{ OWN_OPEN, .path = "/healthz", .summary = "Does the service reach its book?",
-	  .result = "Health", .handle = healthz },
-	{ OWN_OPEN, .path = "/metrics", .summary = "The service's numbers, for Prometheus",
-	  .handle = metrics },
-	{ OWN_OPEN, .path = "/openapi.json", .summary = "This description", .result = "OpenApi",
-	  .handle = openapi },
-	{ OWN_OPEN, .path = "/docs", .summary = "All calls, to read and to try", .handle = docs },
 	{ 0 },
 };

@@ -280,7 +280,7 @@ void web_resume(struct exchange *x)
 
 /* ---- the daemons ---- */
 
-static void on_log(void *arg, const char *fmt, va_list ap)
+__attribute__((format(printf, 2, 0))) static void on_log(void *arg, const char *fmt, va_list ap)
 {
 	char text[512];
 

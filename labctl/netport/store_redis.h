@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * store_redis.h - inside of the Redis store: store_redis_link.c has the connection,
- * store_redis_lua.c the scripts, store_redis.c the operations. Others use store.h.
+ * store_redis.h - inside of the Redis store: store_redis_open.c has the addresses,
+ * store_redis_link.c the connection, store_redis_lua.c the scripts, store_redis.c the operations. Others use store.h.
  *
  * Under one prefix: a hash of all leases as JSON by "RESOURCE:VALUE", and beside it indexes that the
  * scripts keep in step: by expiry, by owner, by number (one bit each), by extent, and those that are
@@ -46,6 +46,10 @@ struct store_redis {
 	bool broken;	/* the batch has failed */
 	struct bound_view view;
 };
+
+int store_redis_open(const char *address, enum store_mode mode, struct store **ret,
+		     struct err *err) MUST_CHECK;
+void store_redis_close(struct store *s);
 
 /* The script's text, heap. */
 char *redis_script_text(enum redis_script which);
