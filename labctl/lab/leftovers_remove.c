@@ -32,10 +32,8 @@ static int remove_lab(struct lab_ctx *ctx, const char *name, bool orphaned, stru
 	return l->state == LAB_RUNNING ? 0 : lab_down(ctx, l, err);
 }
 
-/* The guard is a table of the lab's name; it goes with the last of the links. */
 static int remove_link(const struct leftover *l, struct err *err)
 {
-	auto_free char *guard = xasprintf("labctl-%s", l->lab);
 	struct link_info info;
 	auto_nl nl = NULL;
 
@@ -43,8 +41,6 @@ static int remove_link(const struct leftover *l, struct err *err)
 		return -1;
 	if ((info.group & LAB_GROUP_MASK) != LAB_GROUP_BASE)
 		return 0; /* another one by now */
-	if (guard_delete(-1, guard, err) < 0)
-		return -1;
 	return link_delete(nl, info.ifindex, err);
 }
 
@@ -62,6 +58,24 @@ static int remove_directory(const char *path, struct err *err)
 	return fs_remove(path, err);
 }
 
+/* The table of the lab's name, once its links are gone: one that guards a link which is there is
+ * another's. */
+static int remove_guard(const char *lab, struct err *err)
+{
+	auto_free char *guard = xasprintf("labctl-%s", lab);
+	auto_strv guarded = { 0 };
+	struct link_info info;
+	auto_nl nl = NULL;
+
+	if (nl_open(-1, &nl, err) < 0 || guard_list(-1, guard, &guarded, err) < 0)
+		return -1;
+	for (size_t i = 0; i < guarded.n; i++) {
+		if (link_get(nl, guarded.v[i], &info, NULL) == 0)
+			return 0;
+	}
+	return guard_delete(-1, guard, err);
+}
+
 static int remove_held(struct lab_ctx *ctx, const struct leftover *l, struct err *err)
 {
 	switch (l->kind) {
@@ -76,6 +90,8 @@ static int remove_held(struct lab_ctx *ctx, const struct leftover *l, struct err
 	case LEFTOVER_DIRECTORY:
 		return remove_directory(l->name, err);
 	case LEFTOVER_LEASES:
+		if (remove_guard(l->lab, err) < 0)
+			return -1;
 		return claim_release(ctx, l->name, err);
 	case LEFTOVER_LAB:
 	case LEFTOVER_FILE:

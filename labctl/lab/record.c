@@ -245,10 +245,9 @@ int lab_load(const struct lab_ctx *ctx, const char *name, struct lab **ret, stru
 	if (!doc || from_json(l, doc, err) < 0) {
 		err_wrap(err, "the record '%s' is damaged", l->record);
 		err->kind = ERR_ENV;
-		return err_hint(err,
-				"containers labelled " LAB_LABEL "=%s and links of the lab may be "
-				"left; remove them and that file",
-				name);
+		return err_hint(
+			err, "put it right, or give the lab up: remove that file, then: sudo %s gc",
+			ctx->exe);
 	}
 	*ret = steal_ptr(&l);
 	return 0;

@@ -39,7 +39,8 @@ inside() { local client=$1; shift; nsenter -t "$(container "labctl-$LAB-$client"
 # ping through the student's router
 assert_works() {
 	local router
-	L run -- python3 "$LABCTL_TREE/tests/routers/stage1_reference.py" >"$BATS_TEST_TMPDIR/router" 2>&1 3>&- &
+	"$LABCTL_BIN" --lab "$LAB" run -- python3 "$LABCTL_TREE/tests/routers/stage1_reference.py" \
+		>"$BATS_TEST_TMPDIR/router" 2>&1 </dev/null 3>&- &
 	router=$!
 	wait_for 10 grep -q 'routing between' "$BATS_TEST_TMPDIR/router"
 	try on client1 ping -c 1 -W 5 198.18.2.2
@@ -223,7 +224,7 @@ assert_mended() {
 @test "a private seat deleted while a program runs in it" {
 	LAB=t-rep-iso
 	L stage-start --isolated two
-	L run -- sleep 100 3>&- &
+	"$LABCTL_BIN" --lab "$LAB" run -- sleep 100 </dev/null 3>&- &
 	program=$!
 	wait_for 5 sh -c "ip netns pids labctl-t-rep-iso | grep -q ."
 	ip netns del labctl-t-rep-iso

@@ -27,6 +27,7 @@ def make_stages(w):
     clients = {f"client{i}": {"interfaces": {"eth0": {"network": "tk1", "address": f"198.18.1.{i + 1}"}},
                               "gateway": "198.18.1.1"} for i in (1, 2)}
     clients["client1"]["start"] = ["true"]
+    clients["client1"]["ports"] = {"web": 80}
     w.write_stage("bridged", {"title": "A switch", "networks": {"tk1": {"subnet": "198.18.1.0/24", "router": "198.18.1.1"}},
                               "clients": clients})
 
@@ -178,7 +179,7 @@ def main():
             for verb in ("stage-start", "stage-stop", "repair"):
                 n = points(w, k, verb)
                 first = dice.randrange(o.every) + 1
-                chosen = sorted({*range(first, n + 1, o.every), *((1, 2, 3, 4, n) if o.every > 1 else ())})
+                chosen = sorted({*range(first, n + 1, o.every), *((2, 4, n) if o.every > 1 else ())})
                 run(f"{verb} ({flavour}) killed at {len(chosen)} of its {n} points",
                     lambda: [t for i in chosen for t in k.die_at(verb, i)])
                 run(f"{verb} ({flavour}) with {len(chosen)} of its {n} points failing",
