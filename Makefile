@@ -118,8 +118,14 @@ fuzz: ## the parsers of requests, FUZZ_SECONDS each, under the sanitizers (needs
 	build/fuzz/fuzz/fuzz_request -max_total_time=$(FUZZ_SECONDS) -max_len=4096 -timeout=20 -print_final_stats=1 \
 		-dict=tests/fuzz/request.dict build/fuzz/corpus/request tests/fuzz/request
 
-soak: all $B/bench/load ## the REST service under mixed load for SOAK_SECONDS (default 600)
+soak: soak-netport soak-labs ## both of these
+
+soak-netport: all $B/bench/load ## the REST service under mixed load for SOAK_SECONDS (default 600)
 	@$(PYTHON) tests/netport/soak.py $(or $(SOAK_SECONDS),600)
+
+soak-labs: all ## labs: kills and failures at every step, full disks, lost engines, 20 labs (root; half an hour)
+	@TEST_LIMIT=$${TEST_LIMIT:-7200} prove --failures --comments --verbose --exec tests/tap.sh \
+		$(filter-out %lib.py,$(wildcard tests/soak/*.py))
 
 fmt: ## format the C sources
 	clang-format -i $(shell find labctl tests -name '*.[ch]')
@@ -149,6 +155,6 @@ clean: ## remove what was built
 	rm -rf build
 
 FORCE:
-.PHONY: all help unit check lint asan bench bench-netport fuzz soak fmt cflags install uninstall clean FORCE
+.PHONY: all help unit check lint asan bench bench-netport fuzz soak soak-netport soak-labs fmt cflags install uninstall clean FORCE
 .DELETE_ON_ERROR:
 -include $(OBJS:.o=.d) $B/main.d $(UNIT:=.d)
