@@ -255,7 +255,8 @@ address = "{self.below}"
             raise RuntimeError(f"the private {what} does not come up: " + "".join(f.readlines()[-10:]))
 
     def start(self):
-        self.process = self.spawn("dockerd", "--containerd", self.below, "--data-root", f"{self.dir}/data", "--exec-root",
+        # In a network namespace of its own: "--bridge=none" removes the docker0 that it finds.
+        self.process = self.spawn("unshare", "--net", "dockerd", "--containerd", self.below, "--data-root", f"{self.dir}/data", "--exec-root",
                                   f"{self.dir}/exec", "--pidfile", f"{self.dir}/pid", "-H", f"unix://{self.socket}",
                                   "--bridge=none", "--iptables=false", "--ip-forward=false", "--ip-masq=false")
         self.wait_for("engine", lambda: engine("GET", "/version", socket_path=self.socket))
