@@ -77,6 +77,8 @@ command valgrind   valgrind
 command ping       iputils-ping
 command strace     strace
 command redis-server redis-server
+command redis-benchmark redis-tools
+command openssl    openssl
 command chromium   chromium
 '
 
