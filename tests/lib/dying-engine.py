@@ -72,6 +72,8 @@ class Proxy:
 
     def run(self):
         listener = socket.socket(socket.AF_UNIX)
+        if os.path.exists(self.path):
+            os.unlink(self.path)  # of one before this that was killed
         listener.bind(self.path)
         listener.listen(64)
         print("listening", flush=True)
