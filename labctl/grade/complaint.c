@@ -153,6 +153,21 @@ static bool judge_quote(struct trial *t, const struct want *w, const struct fram
 	return true;
 }
 
+/* The four bytes between the checksum and the quotation. */
+static bool judge_rest(struct trial *t, const struct complaint *c, const struct frame *message)
+{
+	if (message->icmp.id == 0 && message->icmp.seq == c->mtu)
+		return true;
+	if (c->mtu && message->icmp.id == c->mtu)
+		return trial_fail(
+			t, "the ICMP message has the MTU in the wrong half of the four bytes "
+			   "behind the checksum: it belongs into the last two");
+	if (c->mtu)
+		return trial_fail(t, "the ICMP message says that the MTU is %u, but it is %u",
+				  message->icmp.seq, c->mtu);
+	return trial_fail(t, "the four bytes behind the checksum of the ICMP message are not zero");
+}
+
 static bool is_routers_own(const struct trial *t, uint32_t a)
 {
 	for (size_t i = 0; i < t->g->n_places; i++) {
@@ -184,8 +199,8 @@ bool trial_complaint(struct trial *t, const struct complaint *c)
 			  .missing = c->missing,
 			  .frame = message_about(t, c),
 			  .all = F(ETH_TYPE) | F(IPV4_PROTO) | F(IPV4_DST),
-			  .judge = F(ICMP_TYPE) | F(ICMP_CODE) | F(IPV4_CHECKSUM) |
-				   F(ICMP_CHECKSUM) | F(ICMP_ID) | F(ICMP_SEQ),
+			  .judge =
+				  F(ICMP_TYPE) | F(ICMP_CODE) | F(IPV4_CHECKSUM) | F(ICMP_CHECKSUM),
 			  .means = speaks_of,
 			  .patience_ms = c->patience_ms };
 	const struct frame *message;
@@ -208,7 +223,7 @@ bool trial_complaint(struct trial *t, const struct complaint *c)
 				  "the ICMP message comes from %s, which is no address of the "
 				  "router's",
 				  ip4_text(message->ipv4.src).s);
-	return judge_quote(t, &w, message);
+	return judge_rest(t, c, message) && judge_quote(t, &w, message);
 }
 
 /* Ways */

@@ -8,6 +8,9 @@
 
 #include "base/banned.h"
 
+#define WARM_UPS   4
+#define WARM_UP_MS 400
+
 static bool all_equal(const struct want *w, const struct frame *f)
 {
 	for (enum field i = 0; i < F_MAX; i++) {
@@ -236,6 +239,27 @@ const struct frame *trial_deliver(struct trial *t, const struct path *p, const s
 	if (!trial_send(t, p->from, out))
 		return NULL;
 	return trial_expect(t, p->to, &w);
+}
+
+bool trial_warm_up(struct trial *t, const struct path *p, const struct station *to)
+{
+	struct station from = place_station(p->from);
+
+	for (int i = 0; i < WARM_UPS; i++) {
+		struct frame out = trial_datagram(t, &from, to, 32);
+		struct want trace = want_trace(&out);
+
+		trace.patience_ms = WARM_UP_MS;
+		if (!trial_send(t, p->from, &out))
+			return false;
+		if (trial_await(t, p->to, &trace))
+			return true;
+		if (t->verdict == VERDICT_ERROR)
+			return false;
+		if (ended(t->g))
+			return program_ended(t);
+	}
+	return trial_fail(t, "the router does not deliver datagrams to %s", ip4_text(to->ip).s);
 }
 
 /* Remembers how slow this router is on this computer: silence is listened to accordingly. */

@@ -130,6 +130,10 @@ struct frame path_forwarded(const struct path *p, const struct frame *out);
 const struct frame *trial_deliver(struct trial *t, const struct path *p, const struct frame *out,
 				  fields_t judge);
 
+/* Sends datagrams until one arrives, so that the router knows the neighbours: a first one may be
+ * lost while it asks, and that is for another check to say. Fails when none arrives. */
+bool trial_warm_up(struct trial *t, const struct path *p, const struct station *to);
+
 /* Silence. */
 
 /* Something sent that must not lead to something else. */

@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: MIT
 """Broken routers for stage2: see lib/mutants.py."""
 import stage2_reference as ref
-from lib import base, packets
-from lib.mutants import around, main, mutant
-from lib.packets import (ETH_ARP, HOST_UNREACHABLE, ICMP, NET_UNREACHABLE, PORT_UNREACHABLE, TIME_EXCEEDED,
+from lib import packets
+from lib.mutants import around, basics, main, mutant
+from lib.packets import (HOST_UNREACHABLE, ICMP, NET_UNREACHABLE, PORT_UNREACHABLE, TIME_EXCEEDED,
                          UNREACHABLE, make_icmp, make_packet)
 
 ALL_ERRORS = "icmp.time-exceeded icmp.net-unreachable icmp.host-unreachable icmp.port-unreachable"
@@ -37,22 +37,7 @@ def message(source, destination, kind, code, quote, rest=bytes(4)):
     return make_packet(source, destination, ICMP, make_icmp(kind, code, rest, quote))
 
 
-# What stage 1 taught
-
-@mutant("arp.reply", "did not answer who-has for its own address")
-def arp_reply_none():
-    @around(base.Interface, "send")
-    def send(old, self, mac, kind, payload):
-        if kind != ETH_ARP or payload[7] != packets.ARP_REPLY:
-            old(self, mac, kind, payload)
-
-
-@mutant("ipv4.forward", "did not deliver the datagram")
-def forwards_nothing_large():
-    @around(base.Router, "transmit")
-    def transmit(old, self, packet, interface, neighbour):
-        if len(packet.data) < 1000:
-            old(self, packet, interface, neighbour)
+basics()
 
 
 # Time exceeded

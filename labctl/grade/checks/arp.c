@@ -296,26 +296,6 @@ static bool follows(struct trial *t, const struct path *p, const struct station 
 	return trial_send(t, p->from, &out) && trial_expect(t, p->to, &w);
 }
 
-/* The first datagram may be lost while the router asks: that is arp.queue's business. */
-static bool is_known(struct trial *t, const struct path *p, const struct station *guest)
-{
-	struct station from = place_station(p->from);
-
-	for (int i = 0; i < 3; i++) {
-		struct frame out = trial_datagram(t, &from, guest, 32);
-		struct want trace = want_trace(&out);
-
-		trace.patience_ms = 300;
-		if (!trial_send(t, p->from, &out))
-			return false;
-		if (trial_await(t, p->to, &trace))
-			return true;
-		if (t->verdict == VERDICT_ERROR)
-			return false;
-	}
-	return trial_fail(t, "the router did not deliver to a neighbour that answers ARP");
-}
-
 /* The guest has another MAC from now on, and answers with it. */
 static void move(struct trial *t, struct station *guest)
 {
@@ -342,7 +322,7 @@ static bool arp_update(struct trial *t)
 		return false;
 	back = path_back(&p);
 	trial_answer(t, &guest);
-	if (!is_known(t, &p, &guest))
+	if (!trial_warm_up(t, &p, &guest))
 		return false;
 	const uint32_t asked[] = { guest.ip, p.to->router_ip, other.ip };
 

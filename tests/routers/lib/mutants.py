@@ -10,6 +10,7 @@ are about that fault, and what the report must say. A file of mutants ends with 
 import sys
 
 from lib import base
+from lib.packets import ARP_REPLY, ETH_ARP, UDP
 
 MUTANTS = {}
 
@@ -28,6 +29,23 @@ def around(owner, name):
         setattr(owner, name, lambda *args, **kw: function(old, *args, **kw))
         return function
     return replace
+
+
+def basics(large=1000):
+    """The mutants of what every stage begins with: arp.reply, and ipv4.forward."""
+    @mutant("arp.reply", "did not answer who-has for its own address")
+    def answers_no_arp():
+        @around(base.Interface, "send")
+        def send(old, self, mac, kind, payload):
+            if kind != ETH_ARP or payload[7] != ARP_REPLY:
+                old(self, mac, kind, payload)
+
+    @mutant("ipv4.forward", "the router did not deliver the datagram")
+    def forwards_nothing_large():
+        @around(base.Router, "transmit")
+        def transmit(old, self, packet, interface, neighbour):
+            if packet.protocol != UDP or len(packet.data) < large:
+                old(self, packet, interface, neighbour)
 
 
 def main(router):
