@@ -35,6 +35,7 @@ struct check {
 	const char *needs; /* ids, a space between them; NULL: none */
 	const char *args;  /* keys beside use and points that a stage may give; NULL: none */
 	unsigned points;   /* when the stage says nothing */
+	bool rough;	   /* who fails it may be in any state: the program is started again */
 	const char *hints[HINTS]; /* a ladder: a question, a direction, nearly the answer */
 	const char *explain;	  /* a page on the behaviour, for --explain */
 	/* True: passed. False: trial_fail() or trial_error() was called. */

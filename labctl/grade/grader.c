@@ -361,14 +361,16 @@ static int write_pcap(struct grader *g, const struct result *r, struct err *err)
 	return pcap_write_journal(g->probe, path, err);
 }
 
-/* A program that ended is started again: one fault must not fail the checks after it. */
+/* A program that ended, or that is not itself any more, is started again: one fault must not fail
+ * the checks after it. */
 static int revive(struct grader *g, struct trial *t, struct err *err)
 {
 	struct err e = { 0 };
 	char line[200];
 
-	if (!g->runner || runner_alive(g->runner))
+	if (!g->runner || (runner_alive(g->runner) && !g->restart))
 		return 0;
+	g->restart = false;
 	runner_stop(steal_ptr(&g->runner));
 	if (start_program(g, &e) < 0) {
 		if (!err_is(&e, ERR_ENV)) {
@@ -403,6 +405,7 @@ static int try_check(struct grader *g, struct result *r, struct err *err)
 		trial_error(&t, &(struct err){ .msg = "this check gave no reason" });
 	g->trial = NULL;
 	r->verdict = t.verdict;
+	g->restart = r->check->rough && t.verdict == VERDICT_FAIL;
 	r->points = t.verdict == VERDICT_PASS ? r->max_points : 0;
 	r->reason = steal_ptr(&t.reason);
 	r->expected = steal_ptr(&t.expected);

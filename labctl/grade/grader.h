@@ -89,6 +89,7 @@ struct grader {
 	struct place *places;
 	size_t n_places;
 	struct runner *runner; /* NULL: not ours */
+	bool restart;	       /* it failed a rough check */
 	uint32_t *taken;       /* addresses that guests have had */
 	size_t n_taken;
 	uint64_t answer_ns;  /* how long an answer is waited for */

@@ -114,19 +114,12 @@ def naps():
 
 
 @mutant("perf.burst", "right after each other, at least")
-def default_buffer():
+def small_buffer():
     @around(ref.Router, "__init__")
     def init(old, self, lab):
         old(self, lab)
         for interface in self.interfaces:
-            interface.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 106496)
-
-    # Slower than bursts are sent, but not than the tiers ask for.
-    @around(ref.Router, "receive_batch")
-    def receive_batch(old, self, interface, buffer, view):
-        ref.BATCH = 1
-        busy(0.00003)
-        old(self, interface, buffer, view)
+            interface.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 60000)
 
 
 # Living on

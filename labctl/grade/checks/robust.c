@@ -414,6 +414,7 @@ const struct check checks_robust[] = {
 		.needs = "ipv4.forward",
 		.args = "from to",
 		.points = 2,
+		.rough = true,
 		.hints = { "What does your program do with frames that mean nothing to it?",
 			   "Drop them at once: by the destination MAC, the EtherType, the "
 			   "destination address. Nothing of them may stay in memory.",
@@ -434,6 +435,7 @@ const struct check checks_robust[] = {
 		.needs = "ipv4.forward",
 		.args = "from to",
 		.points = 3,
+		.rough = true,
 		.hints = { "What do recv() and send() return while the interface is down?",
 			   "An error, ENETDOWN: that one packet is lost, nothing else. The socket "
 			   "stays good.",
@@ -451,6 +453,7 @@ const struct check checks_robust[] = {
 		.needs = "ipv4.forward",
 		.args = "from to",
 		.points = 3,
+		.rough = true,
 		.hints = { "Which lengths in a packet do you believe?",
 			   "Every length and offset that comes from outside can be wrong: compare "
 			   "it with what really arrived before you use it.",
