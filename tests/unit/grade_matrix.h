@@ -93,7 +93,7 @@ static bool fails_some_use(const struct results *r, const char *id)
 	return false;
 }
 
-static void test_mutant(struct test_arena *t, const struct mutant *m)
+static bool mutant_is_found_out(struct test_arena *t, const struct mutant *m)
 {
 	auto_results r = { 0 };
 	bool said = false, right = true;
@@ -108,11 +108,18 @@ static void test_mutant(struct test_arena *t, const struct mutant *m)
 			(!meant || fails_some_use(&r, c->check->id));
 		said = said || (meant && c->reason && strstr(c->reason, m->words));
 	}
-	if (!right || !said) {
+	if (!right || !said)
 		show(&r);
+	return right && said;
+}
+
+/* The suite loads the machine, and a broken router may be slow as well as wrong: a verdict that
+ * is not the expected one is asked for once more. A correct router has no second try. */
+static void test_mutant(struct test_arena *t, const struct mutant *m)
+{
+	if (!mutant_is_found_out(t, m) && !mutant_is_found_out(t, m))
 		fail_msg("mutant '%s' must fail '%s' and nothing else, saying '%s'", m->name,
 			 m->checks, m->words);
-	}
 }
 
 static struct test_arena the_arena;
