@@ -67,7 +67,7 @@ static int explain(const char *id, struct err *err)
 
 	if (strcmp(id, "all") == 0) {
 		for (size_t i = 0; (c = check_at(i)); i++)
-			printf("%-18s %s (%s)\n", c->id, c->title, c->rfc);
+			printf("%-25s %s (%s)\n", c->id, c->title, c->rfc);
 		return 0;
 	}
 	if (check_lookup(id, &c, err) < 0)

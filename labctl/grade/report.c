@@ -8,6 +8,7 @@
 
 #include "base/banned.h"
 
+#define WIDTH_ID    18
 #define WIDTH_TITLE 58
 #define WIDTH_TEXT  86
 #define TAIL_LINES  12
@@ -279,6 +280,19 @@ static void lesson(const struct report *r, const struct result *c, struct str *o
 		hints(r, c, out);
 }
 
+/* Of the column of ids: the longest of this stage. */
+static int id_width(const struct results *s)
+{
+	size_t width = WIDTH_ID;
+
+	for (size_t i = 0; i < s->n; i++) {
+		size_t len = s->v[i].selected ? strlen(s->v[i].id) : 0;
+
+		width = len > width ? len : width;
+	}
+	return (int)width;
+}
+
 void report_check(const struct report *r, const struct result *c, struct str *out)
 {
 	static const char *const words[VERDICT_MAX] = { "pass", "FAIL", "ERROR", "wait" };
@@ -289,7 +303,8 @@ void report_check(const struct report *r, const struct result *c, struct str *ou
 
 	str_add(out, "  ");
 	paint(r, paints[c->verdict], word, out);
-	str_addf(out, " %-18s %-*s %u/%u\n", c->id, WIDTH_TITLE, text, c->points, c->max_points);
+	str_addf(out, " %-*s %-*s %u/%u\n", id_width(r->results), c->id, WIDTH_TITLE, text,
+		 c->points, c->max_points);
 	if (c->verdict == VERDICT_FAIL || c->verdict == VERDICT_ERROR)
 		lesson(r, c, out);
 }
