@@ -27,9 +27,13 @@
 #define IDLE_MS		60000
 #define RESIZE_TRIES	10 /* the engine refuses until the command runs */
 #define RESIZE_AGAIN_MS 20
-#define ASK_MIN_MS	1 /* between questions for the exit code */
-#define ASK_MAX_MS	100
-#define HANGUP_MS	2000 /* how long a signalled terminal session is waited for */
+/* Docker 20.10 answers before it has set the size, and one set while the command begins can come
+ * after a later one: the size is told again until it must have arrived last. */
+#define RESIZE_REPEATS	 2
+#define RESIZE_REPEAT_MS 300
+#define ASK_MIN_MS	 1 /* between questions for the exit code */
+#define ASK_MAX_MS	 100
+#define HANGUP_MS	 2000 /* how long a signalled terminal session is waited for */
 
 enum {
 	FD_SIGNAL,
@@ -70,7 +74,7 @@ struct pump {
 
 	struct aside resize, ask;
 	int64_t resize_at, ask_at; /* ms, 0: not wanted */
-	unsigned resize_tries;
+	unsigned resize_tries, resize_repeats;
 	int ask_wait;
 
 	int code;
@@ -99,8 +103,14 @@ static void on_resized(void *arg, json_t *reply, const struct err *err)
 
 	(void)reply;
 	p->resize.busy = false;
-	if (err && !p->ended && ++p->resize_tries < RESIZE_TRIES)
+	if (p->ended)
+		return;
+	if (err && ++p->resize_tries < RESIZE_TRIES) {
 		p->resize_at = now_ms() + (int64_t)RESIZE_AGAIN_MS * p->resize_tries;
+	} else if (!err && !p->resize_at && p->resize_repeats) {
+		p->resize_repeats--;
+		p->resize_at = now_ms() + RESIZE_REPEAT_MS;
+	}
 }
 
 static void submit_resize(struct pump *p)
@@ -121,6 +131,7 @@ static void want_resize(struct pump *p)
 	if (!p->spec->tty)
 		return;
 	p->resize_tries = 0;
+	p->resize_repeats = RESIZE_REPEATS;
 	p->resize_at = now_ms();
 }
 
