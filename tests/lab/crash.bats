@@ -6,13 +6,14 @@ load ../lib/helpers
 
 setup() { need root engine image; }
 
-# soak FILE ARGUMENT...: its TAP explains a failure.
+# soak FILE ARGUMENT...: its TAP explains a failure; it stays in $tap.
 soak() {
-	LABCTL=$LABCTL_BIN /usr/bin/python3 "$LABCTL_TREE/tests/soak/$1" "${@:2}" >"$BATS_TEST_TMPDIR/tap" 2>&1 </dev/null 3>&- || {
-		cat "$BATS_TEST_TMPDIR/tap" >&2
+	local tap=${tap:-$BATS_TEST_TMPDIR/tap}
+	LABCTL=$LABCTL_BIN /usr/bin/python3 "$LABCTL_TREE/tests/soak/$1" "${@:2}" >"$tap" 2>&1 </dev/null 3>&- || {
+		cat "$tap" >&2
 		return 1
 	}
-	! grep '# skip' "$BATS_TEST_TMPDIR/tap"
+	! grep '# skip' "$tap"
 }
 
 @test "killed, or one request failing, at some of the steps of start, stop and repair: the next command leaves nothing" {
@@ -31,8 +32,15 @@ soak() {
 	soak limits.py --only disk --every 20
 }
 
-@test "too few file descriptors" {
-	soak limits.py --only descriptors --every 12
+@test "too few file descriptors; two soaks at once do not meet" {
+	local first=0 names
+	tap=$BATS_TEST_TMPDIR/first soak limits.py --only descriptors --every 12 &
+	tap=$BATS_TEST_TMPDIR/second soak limits.py --only descriptors --every 12
+	wait $! || first=$?
+	[ "$first" -eq 0 ]
+	names=$(sed -n 's/^# interfaces: //p' "$BATS_TEST_TMPDIR/first" "$BATS_TEST_TMPDIR/second")
+	[ "$(wc -l <<<"$names")" -eq 2 ]
+	[ "$(sort -u <<<"$names" | wc -l)" -eq 2 ]
 }
 
 @test "the engine lost in the middle" {

@@ -12,9 +12,9 @@ import random
 import subprocess
 import time
 
-from soaklib import EXIT_CODES, Tap, World, kill_process, need, ping_through, summary
+from soaklib import EXIT_CODES, PREFIX, RUN, Tap, World, kill_process, need, ping_through, summary
 
-LAB = "tk-kill"
+LAB = f"tk-kill-{RUN}"
 FLAVOURS = {"host": (), "isolated": ("--isolated",), "bridged": ()}
 
 
@@ -23,13 +23,13 @@ def start_args(flavour):
 
 
 def make_stages(w):
-    w.stage("two", "tk", "198.18")
-    clients = {f"client{i}": {"interfaces": {"eth0": {"network": "tk1", "address": f"198.18.1.{i + 1}"}},
+    w.stage("two", "198.18")
+    clients = {f"client{i}": {"interfaces": {"eth0": {"network": f"{PREFIX}1", "address": f"198.18.1.{i + 1}"}},
                               "gateway": "198.18.1.1"} for i in (1, 2)}
     clients["client1"]["start"] = ["true"]
     clients["client1"]["ports"] = {"web": 80}
-    w.write_stage("bridged", {"title": "A switch", "networks": {"tk1": {"subnet": "198.18.1.0/24", "router": "198.18.1.1"}},
-                              "clients": clients})
+    networks = {f"{PREFIX}1": {"subnet": "198.18.1.0/24", "router": "198.18.1.1"}}
+    w.write_stage("bridged", {"title": "A switch", "networks": networks, "clients": clients})
 
 
 class Killer:

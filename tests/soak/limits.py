@@ -16,9 +16,9 @@ import tempfile
 import threading
 import time
 
-from soaklib import ENGINE_SOCKET, EXIT_CODES, Tap, World, containers, engine, need, ping_through
+from soaklib import ENGINE_SOCKET, EXIT_CODES, PREFIX, RUN, Tap, World, containers, engine, need, ping_through
 
-LAB = "tk-limit"
+LAB = f"tk-limit-{RUN}"
 
 
 def told(r, what, words=()):
@@ -72,7 +72,7 @@ class Disk:
 def full_disk(tap, every):
     with World() as w:
         disk = Disk(w)
-        w.stage("two", "tk", "198.18")
+        w.stage("two", "198.18")
         words = ("No space left", "no space")
         problems, failed, n = [], 0, 0
         for leave in range(0, 60, every):
@@ -114,7 +114,7 @@ def full_disk(tap, every):
 
 def few_descriptors(tap, every):
     with World() as w:
-        w.stage("two", "tk", "198.18")
+        w.stage("two", "198.18")
         words = ("Too many open files", "unable to open", "cannot open", "cannot find", "resource", "not answer",
                  "cannot")
         problems, failed, n = [], {}, 0
@@ -190,7 +190,7 @@ class Proxy:
 
 def lost_engine(tap, rounds, dice):
     with World() as w:
-        w.stage("two", "tk", "198.18")
+        w.stage("two", "198.18")
         path = f"{w.dir}/engine.sock"
         problems, failed = [], 0
         usual = {"stage-start": w.must(LAB, "stage-start", "two").seconds, "repair": w.must(LAB, "repair").seconds,
@@ -311,7 +311,7 @@ def restarted_engine(tap, rounds, dice):
     try:
         copy_image(e.socket)
         with World(socket_path=e.socket) as w:
-            w.stage("two", "tk", "198.18")
+            w.stage("two", "198.18")
             problems = []
             for number in (signal.SIGTERM, signal.SIGKILL):
                 w.must(LAB, "stage-start", "two")
@@ -376,6 +376,7 @@ def main():
     seed = o.seed if o.seed is not None else random.randrange(1 << 32)
     dice = random.Random(seed)
     tap.note(f"seed {seed}")
+    tap.note(f"interfaces: {PREFIX}1, {PREFIX}2")
     parts = {"disk": lambda: full_disk(tap, o.every), "descriptors": lambda: few_descriptors(tap, o.every),
              "lost": lambda: lost_engine(tap, o.random, dice),
              "engine": lambda: restarted_engine(tap, max(1, o.random // 3), dice)}

@@ -13,7 +13,7 @@ import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 
-from soaklib import TREE, Router, Tap, World, containers, engine, need, ping, summary
+from soaklib import RUN, TREE, Router, Tap, World, containers, engine, need, ping, summary
 
 ETHERTYPE_EXPERIMENTAL = 0x88B5
 CLONE_NEWNET = 0x40000000
@@ -111,11 +111,11 @@ def main():
     need(tap, "many labs at once")
     with World() as w, ThreadPoolExecutor(n) as pool:
         w.env["LABCTL_STAGES"] = f"{TREE}/stages"
+        labs = [f"tk-many-{RUN}{i}" for i in range(1, n + 1)]
         alone = []
         for _ in range(3):
-            alone.append(w.must("tk-many1", "stage-start", "--isolated", "stage1").seconds)
-            w.must("tk-many1", "stage-stop")
-        labs = [f"tk-many{i}" for i in range(1, n + 1)]
+            alone.append(w.must(labs[0], "stage-start", "--isolated", "stage1").seconds)
+            w.must(labs[0], "stage-stop")
         problems, wall = start_all(w, labs)
         tap.ok(f"{n} labs of stage1 started at once", problems)
         tap.note(f"one alone: {summary(alone)}; {n} at once: {wall:.2f} s, {wall / n * 1000:.0f} ms a lab "

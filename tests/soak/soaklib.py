@@ -7,6 +7,7 @@ import re
 import shutil
 import signal
 import socket
+import string
 import subprocess
 import sys
 import tempfile
@@ -19,6 +20,20 @@ ROUTER = f"{TREE}/tests/routers/stage1_reference.py"
 ENGINE_SOCKET = os.environ.get("ENGINE_SOCKET", "/var/run/docker.sock")
 GROUP_BASE, GROUP_MASK = 0x1AB00000, 0xFFF00000
 EXIT_CODES = (0, 1, 2, 3, 4, 5, 6, 70)  # what labctl documents
+
+
+def letters(number):
+    text = ""
+    while number or not text:
+        number, digit = divmod(number, 26)
+        text += string.ascii_lowercase[digit]
+    return text
+
+
+# Interfaces, namespaces and containers of labs are the whole machine's, whatever book they stand in: each run has
+# names of its own, or two at once would meet between one's look at the names and its making of the interface.
+RUN = letters(os.getpid())
+PREFIX = f"tk{RUN}"  # of the interfaces, which a number follows
 
 
 class Tap:
@@ -109,15 +124,14 @@ class World:
                         LABCTL_SRC=f"{self.dir}/src")
         if socket_path:
             self.env["DOCKER_HOST"] = f"unix://{socket_path}"
-        self.labs, self.prefixes = set(), set()
+        self.labs = set()
 
-    def stage(self, name, prefix, net):
+    def stage(self, name, net):
         """stage1 with interfaces PREFIX1 and PREFIX2 and subnets NET.1.0/24 and NET.2.0/24."""
-        self.prefixes.add(prefix)
         clients, networks = {}, {}
         for i in (1, 2):
-            networks[f"{prefix}{i}"] = {"subnet": f"{net}.{i}.0/24", "router": f"{net}.{i}.1"}
-            clients[f"client{i}"] = {"interfaces": {"eth0": {"network": f"{prefix}{i}", "address": f"{net}.{i}.2"}},
+            networks[f"{PREFIX}{i}"] = {"subnet": f"{net}.{i}.0/24", "router": f"{net}.{i}.1"}
+            clients[f"client{i}"] = {"interfaces": {"eth0": {"network": f"{PREFIX}{i}", "address": f"{net}.{i}.2"}},
                                      "gateway": f"{net}.{i}.1"}
         self.write_stage(name, {"title": "Two neighbours", "networks": networks, "clients": clients})
 
@@ -165,10 +179,9 @@ class World:
 
     def links(self):
         text = subprocess.run(["ip", "-j", "-d", "link"], capture_output=True, text=True, check=True).stdout
-        names = "|".join(map(re.escape, self.prefixes)) or "$^"
         found = []
         for link in json.loads(text):
-            ours = re.fullmatch(f"({names})[0-9]+", link.get("ifname", ""))
+            ours = re.fullmatch(f"{PREFIX}[0-9]+", link.get("ifname", ""))
             ours = ours or any(f"lab '{lab}'" in link.get("ifalias", "") for lab in self.labs)
             if ours:
                 found.append(f"link {link['ifname']} group {link.get('group')}")
