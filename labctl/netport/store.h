@@ -95,6 +95,10 @@ struct store_ops {
 	int (*commit)(struct store *s, struct err *err);
 	void (*rollback)(struct store *s);
 
+	/* Between view(true) and view(false) the book is read as it was at the first read, at less
+	 * cost for each. A change ends the view. NULL: each read sees it anew. */
+	void (*view)(struct store *s, bool on);
+
 	/* This handle will live long and write a lot. NULL: all the same to it. */
 	int (*serve)(struct store *s, struct err *err);
 

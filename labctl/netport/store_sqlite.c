@@ -4,6 +4,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "base/mem.h"
 #include "netport/store_sqlite_sql.h"
@@ -113,6 +114,23 @@ static void conclude(const struct store_want *want, const char *value, int64_t i
 	ret->expires = expires;
 }
 
+/* Above every id in the book, and never one that was given back: the time in microseconds, unless
+ * the clock went back. Nobody else writes before the transaction ends. */
+static int look_up_id(struct store_sqlite *s, struct err *err)
+{
+	auto_statement stmt = sql_statement(s, SQL_LAST_ID, err);
+	int64_t now, last;
+	struct timespec ts;
+
+	clock_gettime(CLOCK_REALTIME, &ts);
+	now = ts.tv_sec * 1000000 + ts.tv_nsec / 1000;
+	if (!stmt || sql_step(s, stmt, "read", err) < 0)
+		return -1;
+	last = sqlite3_column_int64(stmt, 0);
+	s->next_id = last < now ? now : last + 1;
+	return 0;
+}
+
 static int insert(struct store_sqlite *s, const struct store_want *want,
 		  const struct resource_value *v, struct lease *ret, struct err *err)
 {
@@ -121,30 +139,32 @@ static int insert(struct store_sqlite *s, const struct store_want *want,
 	int64_t now = sql_now_ms(), expires = want->ttl_ms ? now + want->ttl_ms : 0;
 
 	/* A few a time, so that the book does not grow where nobody sweeps. */
-	if (!stmt || (!s->tidied && sql_run(s, SQL_DELETE_SOME_EXPIRED, now, 0, err) < 0))
+	if (!stmt || (!s->tidied && sql_run(s, SQL_DELETE_SOME_EXPIRED, now, 0, err) < 0) ||
+	    (!s->next_id && look_up_id(s, err) < 0))
 		return -1;
 	s->tidied = true;
-	sql_bind_text(stmt, 1, l->resource);
-	sql_bind_text(stmt, 2, v->text);
+	sql_bind_int(stmt, 1, s->next_id);
+	sql_bind_text(stmt, 2, l->resource);
+	sql_bind_text(stmt, 3, v->text);
 	if (v->is_number)
-		sql_bind_int(stmt, 3, v->number);
-	sql_bind_text(stmt, 4, v->lo[0] ? v->lo : NULL);
-	sql_bind_text(stmt, 5, v->hi[0] ? v->hi : NULL);
-	sql_bind_text(stmt, 6, l->owner);
-	sql_bind_int(stmt, 7, l->uid);
-	sql_bind_text(stmt, 8, l->note);
-	sql_bind_int(stmt, 9, now);
-	sql_bind_int(stmt, 10, expires);
-	sql_bind_int(stmt, 11, l->bound);
-	sql_bind_text(stmt, 12, l->host);
-	sql_bind_text(stmt, 13, l->boot_id);
-	sql_bind_int(stmt, 14, l->pid);
-	sql_bind_int(stmt, 15, (int64_t)l->start);
+		sql_bind_int(stmt, 4, v->number);
+	sql_bind_text(stmt, 5, v->lo[0] ? v->lo : NULL);
+	sql_bind_text(stmt, 6, v->hi[0] ? v->hi : NULL);
+	sql_bind_text(stmt, 7, l->owner);
+	sql_bind_int(stmt, 8, l->uid);
+	sql_bind_text(stmt, 9, l->note);
+	sql_bind_int(stmt, 10, now);
+	sql_bind_int(stmt, 11, expires);
+	sql_bind_int(stmt, 12, l->bound);
+	sql_bind_text(stmt, 13, l->host);
+	sql_bind_text(stmt, 14, l->boot_id);
+	sql_bind_int(stmt, 15, l->pid);
+	sql_bind_int(stmt, 16, (int64_t)l->start);
 	if (sql_step(s, stmt, "write", err) < 0)
 		return -1;
 	if (!sqlite3_changes(s->db))
 		return STORE_HELD;
-	conclude(want, v->text, sqlite3_last_insert_rowid(s->db), now, expires, ret);
+	conclude(want, v->text, s->next_id++, now, expires, ret);
 	return STORE_OK;
 }
 
@@ -574,6 +594,7 @@ const struct store_ops store_sqlite_ops = {
 	.begin = store_sqlite_begin,
 	.commit = store_sqlite_commit,
 	.rollback = store_sqlite_rollback,
+	.view = store_sqlite_view,
 	.serve = store_sqlite_serve,
 	.version = sqlite_version,
 	.check = sqlite_check,

@@ -18,15 +18,16 @@ struct sqlite3;
 struct sqlite3_stmt;
 
 #define STORE_APPLICATION_ID 0x4c41424e /* "LABN" */
-#define STORE_STATEMENTS     24
+#define STORE_STATEMENTS     32
 
 struct store_sqlite {
 	struct store base;
 	char *path;
 	struct sqlite3 *db;
 	struct sqlite3_stmt *stmt[STORE_STATEMENTS]; /* prepared at first use */
-	bool in_batch, serves;
+	bool in_batch, in_view, serves;
 	bool tidied;		/* in this transaction */
+	int64_t next_id;	/* in this transaction; 0: not looked up */
 	struct bound_view view; /* of one operation */
 	unsigned busy_ms;	/* how long to wait for another writer */
 	int64_t busy_since;	/* monotonic */

@@ -12,41 +12,52 @@
 
 #include "base/banned.h"
 
+/* Of every version so far. */
+#define COLUMNS                                                                                    \
+	"  resource TEXT NOT NULL,"                                                                \
+	"  value TEXT NOT NULL,"                                                                   \
+	"  number INTEGER,"                                                                        \
+	"  lo TEXT, hi TEXT,"                                                                      \
+	"  owner TEXT NOT NULL,"                                                                   \
+	"  uid INTEGER NOT NULL,"                                                                  \
+	"  note TEXT NOT NULL,"                                                                    \
+	"  created INTEGER NOT NULL,"                                                              \
+	"  expires INTEGER NOT NULL,"                                                              \
+	"  bound INTEGER NOT NULL,"                                                                \
+	"  host TEXT NOT NULL,"                                                                    \
+	"  boot_id TEXT NOT NULL,"                                                                 \
+	"  pid INTEGER NOT NULL,"                                                                  \
+	"  start INTEGER NOT NULL,"                                                                \
+	"  UNIQUE (resource, value)"                                                               \
+	") STRICT;"
+
+#define INDEXES                                                                                    \
+	"CREATE INDEX lease_number ON lease (resource, number, expires, bound)"                    \
+	" WHERE number IS NOT NULL;"                                                               \
+	"CREATE INDEX lease_extent ON lease (resource, lo) WHERE lo IS NOT NULL;"                  \
+	"CREATE INDEX lease_owner ON lease (owner);"                                               \
+	"CREATE INDEX lease_expires ON lease (expires) WHERE expires > 0;"                         \
+	"CREATE INDEX lease_bound ON lease (bound) WHERE bound > 0;"                               \
+	"CREATE TRIGGER lease_overlap BEFORE INSERT ON lease WHEN NEW.lo IS NOT NULL BEGIN"        \
+	"  SELECT RAISE(FAIL, 'overlap') WHERE EXISTS (SELECT 1 FROM lease"                        \
+	"    WHERE resource = NEW.resource AND lo IS NOT NULL AND lo <= NEW.hi AND hi >= NEW.lo);" \
+	"END;"
+
 const char *const store_schema_steps[] = {
 	/* lease_number covers the walk that looks for a gap. The trigger is the constraint that
 	 * UNIQUE is for single values: rows with an extent never overlap, so of all that begin at
 	 * or before an end the last one tells. It fails before anything is written, so there is
 	 * nothing to take back: FAIL spares each insert a copy of every page that it changes. */
 	"CREATE TABLE lease ("
-	"  id INTEGER PRIMARY KEY AUTOINCREMENT,"
-	"  resource TEXT NOT NULL,"
-	"  value TEXT NOT NULL,"
-	"  number INTEGER,"
-	"  lo TEXT, hi TEXT,"
-	"  owner TEXT NOT NULL,"
-	"  uid INTEGER NOT NULL,"
-	"  note TEXT NOT NULL,"
-	"  created INTEGER NOT NULL,"
-	"  expires INTEGER NOT NULL,"
-	"  bound INTEGER NOT NULL,"
-	"  host TEXT NOT NULL,"
-	"  boot_id TEXT NOT NULL,"
-	"  pid INTEGER NOT NULL,"
-	"  start INTEGER NOT NULL,"
-	"  UNIQUE (resource, value)"
-	") STRICT;"
-	"CREATE INDEX lease_number ON lease (resource, number, expires, bound) WHERE number IS NOT "
-	"NULL;"
-	"CREATE INDEX lease_extent ON lease (resource, lo) WHERE lo IS NOT NULL;"
-	"CREATE INDEX lease_owner ON lease (owner);"
+	"  id INTEGER PRIMARY KEY AUTOINCREMENT," COLUMNS INDEXES
 	"CREATE INDEX lease_value ON lease (value);"
-	"CREATE INDEX lease_expires ON lease (expires) WHERE expires > 0;"
-	"CREATE INDEX lease_bound ON lease (bound) WHERE bound > 0;"
-	"CREATE TRIGGER lease_overlap BEFORE INSERT ON lease WHEN NEW.lo IS NOT NULL BEGIN"
-	"  SELECT RAISE(FAIL, 'overlap') WHERE EXISTS (SELECT 1 FROM lease"
-	"    WHERE resource = NEW.resource AND lo IS NOT NULL AND lo <= NEW.hi AND hi >= NEW.lo);"
-	"END;"
 	"CREATE TABLE setting (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;",
+	/* Each index costs each new lease: a value is found under one resource after the other, as
+	 * there are few. AUTOINCREMENT costs it a row in a table of SQLite's own: see look_up_id(). */
+	"CREATE TABLE lease_2 ("
+	"  id INTEGER PRIMARY KEY," COLUMNS "INSERT INTO lease_2 SELECT * FROM lease;"
+	"DROP TABLE lease;"
+	"ALTER TABLE lease_2 RENAME TO lease;" INDEXES,
 };
 const size_t store_schema_version = ARRAY_SIZE(store_schema_steps);
 

@@ -24,6 +24,7 @@ static_assert(SQL_STATEMENT_MAX <= STORE_STATEMENTS, "no room for the statements
 
 static const char *const statements[SQL_STATEMENT_MAX] = {
 	[SQL_BEGIN] = "BEGIN IMMEDIATE",
+	[SQL_BEGIN_VIEW] = "BEGIN DEFERRED",
 	[SQL_COMMIT] = "COMMIT",
 	[SQL_ROLLBACK] = "ROLLBACK",
 	[SQL_FIND] = SELECT "WHERE resource = ?1 AND value = ?2",
@@ -33,11 +34,13 @@ static const char *const statements[SQL_STATEMENT_MAX] = {
 				   " ORDER BY lo DESC",
 	[SQL_WALK_NUMBERS] = "SELECT number, expires, bound, id FROM lease WHERE resource = ?1"
 			     " AND number IS NOT NULL AND number BETWEEN ?2 AND ?3 ORDER BY number",
-	[SQL_INSERT] = "INSERT OR FAIL INTO lease (resource, value, number, lo, hi, owner, uid, "
-		       "note, created,"
-		       " expires, bound, host, boot_id, pid, start)"
-		       " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)"
-		       " ON CONFLICT (resource, value) DO NOTHING",
+	[SQL_INSERT] =
+		"INSERT OR FAIL INTO lease (id, resource, value, number, lo, hi, owner, uid, "
+		"note, created,"
+		" expires, bound, host, boot_id, pid, start)"
+		" VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)"
+		" ON CONFLICT (resource, value) DO NOTHING",
+	[SQL_LAST_ID] = "SELECT max(id) FROM lease",
 	[SQL_TAKE_AGAIN] = "UPDATE lease SET note = ?2, expires = ?3, bound = ?4, host = ?5,"
 			   " boot_id = ?6, pid = ?7, start = ?8 WHERE id = ?1",
 	[SQL_SET_EXPIRES] = "UPDATE lease SET expires = ?2 WHERE id = ?1",
@@ -48,7 +51,12 @@ static const char *const statements[SQL_STATEMENT_MAX] = {
 	[SQL_DELETE_EXPIRED] = "DELETE FROM lease WHERE expires > 0 AND expires <= ?1",
 	[SQL_LIST_BOUND] = SELECT "WHERE bound > 0",
 	[SQL_LIST_KEY] = SELECT "WHERE resource = ?1 AND value = ?2",
-	[SQL_LIST_VALUE] = SELECT "WHERE value = ?2" SORTED,
+	/* From one resource to the next by the index of (resource, value), not through all rows. */
+	[SQL_LIST_VALUE] =
+		"WITH RECURSIVE kind (name) AS (SELECT min(resource) FROM lease UNION ALL"
+		" SELECT (SELECT min(resource) FROM lease WHERE resource > name) FROM kind"
+		" WHERE name IS NOT NULL) " SELECT
+		"WHERE value = ?2 AND resource IN (SELECT name FROM kind)" SORTED,
 	[SQL_LIST_OWNER] = SELECT "WHERE owner = ?3" SORTED,
 	[SQL_LIST_RESOURCE] = SELECT "WHERE resource = ?1" SORTED,
 	[SQL_LIST_ALL] = SELECT SORTED,
@@ -84,13 +92,12 @@ sqlite3_stmt *sql_statement(struct store_sqlite *s, enum store_statement which, 
 		failed(s, "read", err);
 		return NULL;
 	}
-	sqlite3_clear_bindings(s->stmt[which]);
 	return s->stmt[which];
 }
 
 void sql_bind_text(sqlite3_stmt *stmt, int at, const char *text)
 {
-	if (sqlite3_bind_text(stmt, at, text, -1, SQLITE_TRANSIENT) != SQLITE_OK)
+	if (sqlite3_bind_text(stmt, at, text, -1, SQLITE_STATIC) != SQLITE_OK)
 		abort();
 }
 
@@ -131,8 +138,10 @@ int sql_run(struct store_sqlite *s, enum store_statement which, int64_t id, int6
 int sql_begin(struct store_sqlite *s, struct err *err)
 {
 	s->view = (struct bound_view){ 0 };
+	store_sqlite_view(&s->base, false);
 	if (!s->in_batch) {
 		s->tidied = false;
+		s->next_id = 0;
 		return run(s, SQL_BEGIN, err);
 	}
 	/* SQLite itself rolls back when the disk is full: the rest must not count either. */
@@ -151,15 +160,30 @@ int sql_end(struct store_sqlite *s, int result, struct err *err)
 	return -1;
 }
 
+/* Without a view each statement locks the file for itself. */
+void store_sqlite_view(struct store *base, bool on)
+{
+	struct store_sqlite *s = sql_self(base);
+
+	if (on == s->in_view || s->in_batch)
+		return;
+	if (on)
+		s->in_view = run(s, SQL_BEGIN_VIEW, NULL) == 0;
+	else if (run(s, SQL_COMMIT, NULL) == 0 || run(s, SQL_ROLLBACK, NULL) == 0)
+		s->in_view = false;
+}
+
 int store_sqlite_begin(struct store *base, struct err *err)
 {
 	struct store_sqlite *s = sql_self(base);
 
 	if (s->in_batch)
 		return err_set(err, ERR_INTERNAL, 0, "a batch within a batch");
+	store_sqlite_view(base, false);
 	if (run(s, SQL_BEGIN, err) < 0)
 		return -1;
 	s->tidied = false;
+	s->next_id = 0;
 	s->in_batch = true;
 	return 0;
 }

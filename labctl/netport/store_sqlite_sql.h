@@ -10,12 +10,14 @@
 
 enum store_statement {
 	SQL_BEGIN,
+	SQL_BEGIN_VIEW,
 	SQL_COMMIT,
 	SQL_ROLLBACK,
 	SQL_FIND,
 	SQL_FIND_EXTENT,
 	SQL_WALK_NUMBERS,
 	SQL_INSERT,
+	SQL_LAST_ID,
 	SQL_TAKE_AGAIN,
 	SQL_SET_EXPIRES,
 	SQL_DELETE,
@@ -52,10 +54,11 @@ enum store_column {
 	COL_HI,
 };
 
-/* A statement in use is rewound when it goes out of scope. */
+/* A statement in use is rewound, and forgets its parameters, when it goes out of scope. */
 static inline void store_rewind(sqlite3_stmt *stmt)
 {
 	sqlite3_reset(stmt);
+	sqlite3_clear_bindings(stmt);
 }
 DEFINE_AUTO(statement, sqlite3_stmt *, store_rewind, NULL)
 #define auto_statement auto_cleanup(statement) sqlite3_stmt *
@@ -69,7 +72,8 @@ int64_t sql_now_ms(void); /* the store's clock */
 
 /* Ready to be bound; NULL with err when it cannot be prepared. */
 sqlite3_stmt *sql_statement(struct store_sqlite *s, enum store_statement which, struct err *err);
-/* text NULL: SQL's NULL. Out of memory ends the program. */
+/* text NULL: SQL's NULL; else it stays the caller's, and as it is until the statement is rewound.
+ * Out of memory ends the program. */
 void sql_bind_text(sqlite3_stmt *stmt, int at, const char *text);
 void sql_bind_int(sqlite3_stmt *stmt, int at, int64_t v);
 /* SQLITE_ROW, SQLITE_DONE or -1. */
@@ -86,6 +90,7 @@ int sql_end(struct store_sqlite *s, int result, struct err *err);
 int store_sqlite_begin(struct store *s, struct err *err);
 int store_sqlite_commit(struct store *s, struct err *err);
 void store_sqlite_rollback(struct store *s);
+void store_sqlite_view(struct store *s, bool on);
 
 char *sql_text(sqlite3_stmt *stmt, int at); /* heap text */
 void sql_read_lease(sqlite3_stmt *stmt, struct lease *ret);

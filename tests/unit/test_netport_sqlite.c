@@ -71,7 +71,7 @@ static void test_new_book(void **state)
 	auto_free char *version = sql_value(nested, "PRAGMA user_version");
 	auto_free char *mode = sql_value(nested, "PRAGMA journal_mode");
 	assert_string_equal(id, "1279345230");
-	assert_string_equal(version, "1");
+	assert_string_equal(version, "2");
 	assert_string_equal(mode, "wal");
 	ok(store_check(s, err));
 }
@@ -210,14 +210,14 @@ static void test_versions(void **state)
 	store_close(steal_ptr(&s));
 	sql(p->path, "PRAGMA user_version=7");
 	auto_free char *msg =
-		xasprintf("the lease book '%s' has version 7, this labctl knows up to 1", p->path);
+		xasprintf("the lease book '%s' has version 7, this labctl knows up to 2", p->path);
 	assert_int_equal(store_open(p->path, STORE_WRITE, &none, &err), -1);
 	assert_string_equal(err.msg, msg);
 	assert_string_equal(err.hint,
 			    "it was left as it is; use the newer labctl that wrote it, or "
 			    "choose another place with LABCTL_STATE");
 	auto_free char *msg2 =
-		xasprintf("the lease book '%s' has version 7, this labctl reads 1", p->path);
+		xasprintf("the lease book '%s' has version 7, this labctl reads 2", p->path);
 	assert_int_equal(store_open(p->path, STORE_READ, &none, &err), -1);
 	assert_string_equal(err.msg, msg2);
 	assert_string_equal(err.hint, "use the newer labctl that wrote it");
@@ -237,10 +237,10 @@ static void test_versions(void **state)
 static void test_migration(void **state)
 {
 	const struct place *p = *state;
-	const char *const steps[] = { store_schema_steps[0],
+	const char *const steps[] = { store_schema_steps[0], store_schema_steps[1],
 				      "ALTER TABLE lease ADD COLUMN colour TEXT;",
 				      "UPDATE lease SET colour = value;" };
-	const char *const broken[] = { steps[0], steps[1], steps[2],
+	const char *const broken[] = { steps[0], steps[1], steps[2], steps[3],
 				       "CREATE TABLE half (a); SELECT nonsense" };
 	auto_store s = open_path(p->path, STORE_WRITE);
 	sqlite3 *db = NULL;
@@ -248,12 +248,12 @@ static void test_migration(void **state)
 	take(s, "red");
 	store_close(steal_ptr(&s));
 	assert_int_equal(sqlite3_open(p->path, &db), SQLITE_OK);
-	ok(store_schema_apply(db, p->path, steps, 3, err));
-	ok(store_schema_apply(db, p->path, steps, 3, err));
+	ok(store_schema_apply(db, p->path, steps, 4, err));
+	ok(store_schema_apply(db, p->path, steps, 4, err));
 	struct err err = { 0 };
-	assert_int_equal(store_schema_apply(db, p->path, broken, 4, &err), -1);
+	assert_int_equal(store_schema_apply(db, p->path, broken, 5, &err), -1);
 	sqlite3_close(db);
-	auto_free char *msg = xasprintf("from version 3 to 4: cannot set up the lease book '%s': "
+	auto_free char *msg = xasprintf("from version 4 to 5: cannot set up the lease book '%s': "
 					"no such column: nonsense (code 1)",
 					p->path);
 	assert_string_equal(err.msg, msg);
@@ -261,9 +261,71 @@ static void test_migration(void **state)
 	auto_free char *colour = sql_value(p->path, "SELECT colour FROM lease");
 	auto_free char *half =
 		sql_value(p->path, "SELECT count(*) FROM sqlite_schema WHERE name = 'half'");
-	assert_string_equal(version, "3");
+	assert_string_equal(version, "4");
 	assert_string_equal(colour, "red");
 	assert_string_equal(half, "0");
+}
+
+/* A book of the first version keeps its leases, their ids, and what must not overlap. */
+static void test_first_version(void **state)
+{
+	const struct place *p = *state;
+	sqlite3 *db = NULL;
+
+	assert_int_equal(sqlite3_open(p->path, &db), SQLITE_OK);
+	ok(store_schema_apply(db, p->path, store_schema_steps, 1, err));
+	assert_int_equal(
+		sqlite3_exec(db,
+			     "PRAGMA journal_mode=WAL;"
+			     "INSERT INTO lease VALUES (7, 'COLOUR', 'red', NULL, NULL, NULL, "
+			     "'me', 0, 'mine', 1, 0, 0, 'h', 'b', 0, 0);"
+			     "INSERT INTO setting VALUES ('pool.COLOUR', 'red,blue')",
+			     NULL, NULL, NULL),
+		SQLITE_OK);
+	sqlite3_close(db);
+	auto_free char *msg =
+		xasprintf("the lease book '%s' has version 1, this labctl reads 2", p->path);
+	struct store *none = NULL;
+	fails_with_hint(store_open(p->path, STORE_READ, &none, err), ERR_ENV, msg,
+			"the next lease that is taken brings it up to date");
+	auto_store s = open_path(p->path, STORE_WRITE);
+	auto_lease_list l = { 0 };
+	ok(lease_who(s, "COLOUR", "red", &l, err));
+	assert_int_equal(l.v[0].id, 7);
+	assert_string_equal(l.v[0].owner, "me");
+	assert_string_equal(l.v[0].note, "mine");
+	take(s, "blue");
+	const struct lease_filter by_value = { .value = "blue", .uid = LEASE_ANY_UID };
+	auto_lease_list found = { 0 };
+	ok(lease_list(s, &by_value, &found, err));
+	assert_int_equal(found.n, 1);
+	assert_true(found.v[0].id > 7);
+	auto_free char *version = sql_value(p->path, "PRAGMA user_version");
+	auto_free char *trigger =
+		sql_value(p->path,
+			  "SELECT count(*) FROM sqlite_schema WHERE name = 'lease_overlap'");
+	assert_string_equal(version, "2");
+	assert_string_equal(trigger, "1");
+	ok(store_check(s, err));
+}
+
+/* An id that was given back is not given out again. */
+static void test_ids(void **state)
+{
+	const struct lease_claim me = { NULL, LEASE_ANY_UID };
+	const struct place *p = *state;
+	auto_store s = open_path(p->path, STORE_WRITE);
+	uint64_t last = 0;
+
+	for (int i = 0; i < 50; i++) {
+		auto_lease_list l = { 0 };
+
+		take(s, "red");
+		ok(lease_who(s, "COLOUR", "red", &l, err));
+		assert_true(l.v[0].id > last);
+		last = l.v[0].id;
+		ok(lease_release(s, "COLOUR", "red", &me, err));
+	}
 }
 
 static void wait_children(int n)
@@ -536,12 +598,22 @@ static void test_urls(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		test(test_new_book),	   test(test_read_nothing),
-		test(test_constraints),	   test(test_damaged),
-		test(test_damaged_inside), test(test_versions),
-		test(test_migration),	   test(test_made_at_once),
-		test(test_read_by_others), test(test_read_while_written),
-		test(test_busy),	   test(test_full_disk),
+		test(test_new_book),
+		test(test_read_nothing),
+		test(test_constraints),
+		test(test_damaged),
+		test(test_damaged_inside),
+		test(test_versions),
+		test(test_migration),
+		test(test_made_at_once),
+		test(test_first_version),
+		test(test_made_at_once),
+		test(test_ids),
+		test(test_made_at_once),
+		test(test_read_by_others),
+		test(test_read_while_written),
+		test(test_busy),
+		test(test_full_disk),
 		test(test_urls),
 	};
 
