@@ -11,12 +11,17 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/parse.h"
+#include "net/portahead.h"
 #include "net/portprobe.h"
 #include "net/sockdiag.h"
 
 #include "base/banned.h"
 
 #define NEVER INT64_MAX
+
+enum {
+	AHEAD_MIN = 4, /* fewer requests at once wait for the disk anyway */
+};
 
 struct ports {
 	struct store *store;
@@ -32,6 +37,8 @@ struct ports {
 	uint32_t cursor; /* the port that was found last */
 	bool pool_known; /* in this turn */
 	uint32_t pool_first, pool_last;
+	struct portahead *ahead;
+	uint32_t found; /* ports, since the last look ahead */
 };
 
 static uint32_t random_port(void)
@@ -48,6 +55,7 @@ struct ports *ports_new(struct store *s)
 
 	p->store = s;
 	p->probe = portprobe_init();
+	p->ahead = portahead_new(&p->probe);
 	p->cursor = random_port();
 	return p;
 }
@@ -62,6 +70,8 @@ void ports_turn(struct ports *p)
 
 void ports_free(struct ports *p)
 {
+	if (p)
+		portahead_free(p->ahead);
 	free(p);
 }
 
@@ -187,9 +197,9 @@ bool ports_usable(void *arg, const struct resource_value *v, const char **ret_wh
 {
 	const struct ports *p = arg;
 	struct err err = { 0 };
-	bool is_free = false;
+	bool is_free = portahead_is_free(p->ahead, v->number);
 
-	if (portprobe(&p->probe, v->number, &is_free, &err) < 0)
+	if (!is_free && portprobe(&p->probe, v->number, &is_free, &err) < 0)
 		log_warn("%s", err.msg);
 	if (ret_why)
 		*ret_why = "a program uses it";
@@ -244,8 +254,10 @@ static int try_range(struct ports *p, const struct lease_request *req, uint32_t 
 	while (from <= to && (port = next_free(p, from, to))) {
 		int rc = try_port(p, req, port, ports_usable, ret, err);
 
-		if (rc > 0)
+		if (rc > 0) {
 			p->cursor = port;
+			p->found++;
+		}
 		if (rc)
 			return rc;
 		from = port + 1;
@@ -290,6 +302,23 @@ int ports_acquire(struct ports *p, const struct lease_request *req, uint32_t wan
 	if (rc)
 		return rc < 0 ? -1 : 0;
 	return none(first, last, err);
+}
+
+/* As many again as were found since the last time: with clients that each wait for their reply, the next
+ * turn brings as many. */
+void ports_look_ahead(struct ports *p)
+{
+	uint32_t wanted[PORTAHEAD_MAX];
+	uint32_t port = p->cursor + 1, found = p->found;
+	size_t n = 0;
+
+	p->found = 0;
+	if (found < AHEAD_MIN || !p->pool_known || p->cursor < p->pool_first)
+		return;
+	while (n < found && n < PORTAHEAD_MAX && port <= p->pool_last &&
+	       (port = next_free(p, port, p->pool_last)))
+		wanted[n++] = port++;
+	portahead_begin(p->ahead, wanted, n);
 }
 
 void ports_released(struct ports *p, const char *resource, const char *value)

@@ -32,6 +32,9 @@ int ports_in_use(const struct ports *p, uint32_t port, bool *ret, struct err *er
 bool ports_usable(void *arg, const struct resource_value *v, const char **ret_why);
 /* A new turn: the map is compared with the book at the next use, and then holds for the turn. */
 void ports_turn(struct ports *p);
+/* Has the ports probed that the next turn will want. Returns at once: to be called before the wait
+ * for the disk. */
+void ports_look_ahead(struct ports *p);
 /* Where to look for any port: behind the one that was found last, so that one just given back is
  * not handed out next. */
 uint32_t ports_cursor(const struct ports *p, uint32_t first, uint32_t last);
