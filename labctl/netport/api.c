@@ -14,7 +14,8 @@
 #include "base/banned.h"
 
 static const struct route *const tables[] = {
-	routes_netport, routes_system, routes_portmaster, routes_modern, routes_about, NULL,
+	routes_netport, routes_system, routes_portmaster, routes_modern, routes_labs,
+	routes_about,	NULL,
 };
 
 const struct route *const *api_tables(void)
@@ -58,17 +59,22 @@ bool caller_is_admin(const struct api_caller *who)
 
 /* ---- replies ---- */
 
-static int append(const char *data, size_t n, void *arg)
-{
-	str_addn(arg, data, n);
-	return 0;
-}
-
 void reply_json(struct call *c, unsigned status, json_t *doc)
 {
+	char text[1024];
+	size_t size;
+
 	c->reply.status = status;
 	str_done(&c->reply.body);
-	json_dump_callback(doc, append, &c->reply.body, JSON_COMPACT | JSON_ENCODE_ANY);
+	size = json_dumpb(doc, text, sizeof(text), JSON_COMPACT | JSON_ENCODE_ANY);
+	if (size <= sizeof(text)) {
+		str_addn(&c->reply.body, text, size);
+	} else {
+		auto_free char *all = xmalloc(size);
+
+		json_dumpb(doc, all, size, JSON_COMPACT | JSON_ENCODE_ANY);
+		str_addn(&c->reply.body, all, size);
+	}
 	json_decref(doc);
 }
 
@@ -88,20 +94,6 @@ void reply_empty(struct call *c, unsigned status)
 {
 	c->reply.status = status;
 	str_done(&c->reply.body);
-}
-
-json_t *json_time(int64_t ms)
-{
-	time_t t = (time_t)(ms / 1000);
-	char day[32], text[48];
-	struct tm tm;
-
-	if (!ms)
-		return json_null();
-	gmtime_r(&t, &tm);
-	strftime(day, sizeof(day), "%FT%T", &tm);
-	snprintf(text, sizeof(text), "%s.%03dZ", day, (int)(ms % 1000));
-	return json_string(text);
 }
 
 void detail_add(struct call *c, json_t *list, const char *where, const char *name, const char *msg,
@@ -294,43 +286,53 @@ static void not_allowed(struct call *c)
 	}
 }
 
-static void allow_add(struct reply *reply, const char *method)
+/* HEAD is GET without the body, which the server leaves out. The old GET calls that change something
+ * are not for it. */
+static bool is_for(const struct route *r, const char *method)
 {
-	size_t len = strlen(reply->allow);
+	if (strcmp(method, "HEAD") == 0)
+		return strcmp(r->method, "GET") == 0 && !(r->flags & ROUTE_WRITES);
+	return strcmp(r->method, method) == 0;
+}
 
-	snprintf(reply->allow + len, sizeof(reply->allow) - len, "%s%s", len ? ", " : "", method);
+static void refuse_route(struct call *c)
+{
+	const char *arg[API_ARGS_MAX];
+	struct reply *reply = &c->reply;
+	size_t len = 0;
+
+	for (const struct route *const *t = c->api->tables; *t; t++) {
+		for (const struct route *r = *t; r->path; r++) {
+			if (!path_fits(r->path, &c->req->url, arg) || len >= sizeof(reply->allow))
+				continue;
+			len += (size_t)snprintf(reply->allow + len, sizeof(reply->allow) - len,
+						"%s%s", len ? ", " : "", r->method);
+		}
+	}
+	if (len)
+		not_allowed(c);
+	else
+		not_found(c);
 }
 
 void api_route(struct call *c)
 {
 	const struct request *req = c->req;
-	/* HEAD is GET without the body, which the server leaves out. */
-	const char *method = strcmp(req->method, "HEAD") == 0 ? "GET" : req->method;
-	bool head = method != req->method;
 
 	c->family = family_of(&req->url);
 	for (const struct route *const *t = c->api->tables; *t; t++) {
 		for (const struct route *r = *t; r->path; r++) {
 			const char *arg[API_ARGS_MAX] = { 0 };
 
-			if (!path_fits(r->path, &req->url, arg))
+			if (r->family != c->family || !is_for(r, req->method) ||
+			    !path_fits(r->path, &req->url, arg))
 				continue;
-			/* The old GET calls that change something are not for HEAD. */
-			if (strcmp(r->method, method) != 0 || (head && r->flags & ROUTE_WRITES)) {
-				allow_add(&c->reply, r->method);
-				continue;
-			}
 			c->route = r;
-			c->family = r->family;
-			c->reply.allow[0] = '\0';
 			memcpy(c->arg, arg, sizeof(arg));
 			return;
 		}
 	}
-	if (c->reply.allow[0])
-		not_allowed(c);
-	else
-		not_found(c);
+	refuse_route(c);
 }
 
 bool api_allows(struct call *c)

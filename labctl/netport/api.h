@@ -164,9 +164,6 @@ bool caller_is_admin(const struct api_caller *who);
 /* What the service keeps for itself: not shown among the leases. */
 bool lease_is_internal(const struct lease *l);
 
-/* "2026-11-19T14:02:03.123Z"; null for 0. */
-json_t *json_time(int64_t ms);
-
 #define DETAIL_QUERY "query"
 /* netport: one more entry of FastAPI's "detail", 422. where: "query", "body". */
 void detail_add(struct call *c, json_t *list, const char *where, const char *name, const char *msg,
@@ -178,7 +175,7 @@ void field_error(json_t *errors, const char *field, const char *msg);
 void reply_field_error(struct call *c, const char *field, const char *msg);
 
 extern const struct route routes_netport[], routes_system[], routes_portmaster[], routes_modern[],
-	routes_about[];
+	routes_labs[], routes_about[];
 
 /* The OpenAPI 3.1 document of these tables. */
 json_t *openapi_document(const struct route *const *tables);

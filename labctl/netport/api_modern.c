@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* api_modern.c - labctl's own API: leases, pools, labs. */
+/* api_modern.c - labctl's own API: leases and pools. */
 #include "netport/api.h"
 
 #include <math.h>
@@ -8,6 +8,7 @@
 #include "base/mem.h"
 #include "base/parse.h"
 #include "netport/hostview.h"
+#include "netport/lease_text.h"
 #include "netport/token.h"
 
 #include "base/banned.h"
@@ -27,28 +28,13 @@ bool lease_is_internal(const struct lease *l)
 	return strcmp(l->resource, IDEMPOTENCY) == 0 || strcmp(l->resource, "PORTMASTER") == 0;
 }
 
-static const char *bound_word(enum lease_bound b)
-{
-	static const char *const words[LEASE_BOUND_MAX] = {
-		[LEASE_LASTS] = "none",
-		[LEASE_BOUND_BOOT] = "boot",
-		[LEASE_BOUND_PROCESS] = "process",
-	};
-
-	return words[b];
-}
-
-static json_t *lease_json(const struct lease *l)
-{
-	return json_pack("{s:I, s:s, s:s, s:s, s:I, s:s, s:o, s:o, s:s}", "id", (json_int_t)l->id,
-			 "resource", l->resource, "value", l->value, "owner", l->owner, "uid",
-			 (json_int_t)l->uid, "note",
-			 str_starts(l->owner, "portmaster:") ? "" : l->note, "created",
-			 json_time(l->created), "expires", json_time(l->expires), "bound",
-			 bound_word(l->bound));
-}
-
 /* ---- leases ---- */
+
+static void reply_lease(struct call *c, unsigned status, const struct lease *l)
+{
+	reply_empty(c, status);
+	lease_text(&c->reply.body, l);
+}
 
 static bool wants(const char *text)
 {
@@ -68,7 +54,6 @@ static int lease_index(struct call *c, struct err *err)
 	int64_t limit = call_query_int(c, "limit", LIST_DEFAULT);
 	int64_t offset = call_query_int(c, "offset", 0), total = 0;
 	auto_lease_list list = { 0 };
-	json_t *leases;
 
 	if (limit < 1 || limit > LIST_MAX || offset < 0) {
 		api_fail(c, 400, "'limit' is 1 to %d, 'offset' 0 or more", LIST_MAX);
@@ -76,15 +61,18 @@ static int lease_index(struct call *c, struct err *err)
 	}
 	if (lease_list(c->api->store, &filter, &list, err) < 0)
 		return -1;
-	leases = json_array();
+	reply_empty(c, 200);
+	str_add(&c->reply.body, "{\"leases\":[");
 	for (size_t i = 0; i < list.n; i++) {
 		if (!filter.resource && lease_is_internal(&list.v[i]))
 			continue;
-		if (total >= offset && total < offset + limit)
-			json_array_append_new(leases, lease_json(&list.v[i]));
+		if (total >= offset && total < offset + limit) {
+			str_add(&c->reply.body, total > offset ? "," : "");
+			lease_text(&c->reply.body, &list.v[i]);
+		}
 		total++;
 	}
-	reply_json(c, 200, json_pack("{s:o, s:I}", "leases", leases, "total", (json_int_t)total));
+	str_addf(&c->reply.body, "],\"total\":%lld}", (long long)total);
 	return 0;
 }
 
@@ -282,7 +270,7 @@ static int replay(struct call *c, const char *key, const char *hash, struct err 
 		json_decref(note);
 		return -1;
 	} else if (list.n && list.v[0].id == (uint64_t)id) {
-		reply_json(c, 201, lease_json(&list.v[0]));
+		reply_lease(c, 201, &list.v[0]);
 	} else {
 		api_fail(c, 409, "what this idempotency key got, %s '%s', has been given back",
 			 resource_noun(resource), value);
@@ -332,7 +320,7 @@ static int lease_create(struct call *c, struct err *err)
 		return rc < 0 ? -1 : 0;
 	if (acquire(c, &w, &l, err) < 0 || (text && remember(c, key, hash, &l, err) < 0))
 		return -1;
-	reply_json(c, 201, lease_json(&l));
+	reply_lease(c, 201, &l);
 	return 0;
 }
 
@@ -342,7 +330,7 @@ static int lease_read(struct call *c, struct err *err)
 
 	if (lease_who(c->api->store, c->arg[0], c->arg[1], &list, err) < 0)
 		return -1;
-	reply_json(c, 200, lease_json(&list.v[0]));
+	reply_lease(c, 200, &list.v[0]);
 	return 0;
 }
 
@@ -383,7 +371,7 @@ static int lease_renewal(struct call *c, struct err *err)
 		return -1;
 	if (strcmp(l.resource, "PORT") == 0)
 		ports_forget(c->api->ports);
-	reply_json(c, 200, lease_json(&l));
+	reply_lease(c, 200, &l);
 	return 0;
 }
 
@@ -462,67 +450,6 @@ static int pool_delete(struct call *c, struct err *err)
 	return 0;
 }
 
-/* ---- labs ---- */
-
-static json_t *lab_json(struct call *c, const struct lease *lab, struct err *err)
-{
-	auto_free char *owner = xasprintf(LEASE_LAB_OWNER "%s", lab->value);
-	const struct lease_filter filter = { .owner = owner, .uid = LEASE_ANY_UID };
-	auto_lease_list list = { 0 };
-	json_t *leases;
-
-	if (lease_list(c->api->store, &filter, &list, err) < 0)
-		return NULL;
-	leases = json_array();
-	for (size_t i = 0; i < list.n; i++) {
-		if (list.v[i].id != lab->id)
-			json_array_append_new(leases, lease_json(&list.v[i]));
-	}
-	return json_pack("{s:s, s:s, s:I, s:o, s:o}", "name", lab->value, "stage", lab->note, "uid",
-			 (json_int_t)lab->uid, "since", json_time(lab->created), "leases", leases);
-}
-
-static int lab_index(struct call *c, struct err *err)
-{
-	const struct lease_filter filter = { .resource = "LAB", .uid = LEASE_ANY_UID };
-	auto_lease_list list = { 0 };
-	json_t *labs;
-
-	if (lease_list(c->api->store, &filter, &list, err) < 0)
-		return -1;
-	labs = json_array();
-	for (size_t i = 0; i < list.n; i++) {
-		json_t *one = lab_json(c, &list.v[i], err);
-
-		if (!one) {
-			json_decref(labs);
-			return -1;
-		}
-		json_array_append_new(labs, one);
-	}
-	reply_json(c, 200, json_pack("{s:o}", "labs", labs));
-	return 0;
-}
-
-static int lab_read(struct call *c, struct err *err)
-{
-	const struct lease_filter filter = { .resource = "LAB",
-					     .value = c->arg[0],
-					     .uid = LEASE_ANY_UID };
-	auto_lease_list list = { 0 };
-	json_t *doc;
-
-	if (lease_list(c->api->store, &filter, &list, err) < 0)
-		return -1;
-	if (!list.n)
-		return err_set(err, ERR_NOT_FOUND, 0, "there is no lab '%.64s'", c->arg[0]);
-	doc = lab_json(c, &list.v[0], err);
-	if (!doc)
-		return -1;
-	reply_json(c, 200, doc);
-	return 0;
-}
-
 static const struct param list_params[] = {
 	{ "resource", PARAM_TEXT, false, "only of this resource" },
 	{ "value", PARAM_TEXT, false, "only this value" },
@@ -540,7 +467,6 @@ static const struct param list_params[] = {
 #define LEASES "/api/leases"
 #define LEASE  LEASES "/{resource}/{value}"
 #define POOLS  "/api/pools"
-#define LABS   "/api/labs"
 
 const struct route routes_modern[] = {
 	{ OWN_READS, .path = LEASES, .summary = "Leases", .params = list_params, .result = "Leases",
@@ -565,9 +491,5 @@ const struct route routes_modern[] = {
 	  .handle = pool_update },
 	{ OWN_POOLS, .method = "DELETE", .path = POOLS "/{resource}", .status = 204,
 	  .summary = "Back to the built-in pool (administrators)", .handle = pool_delete },
-	{ OWN_READS, .path = LABS, .summary = "Running labs and what they hold", .result = "Labs",
-	  .handle = lab_index },
-	{ OWN_READS, .path = LABS "/{name}", .summary = "One lab", .result = "Lab",
-	  .handle = lab_read },
 	{ 0 },
 };

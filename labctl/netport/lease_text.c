@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: MIT */
+/* lease_text.c - leases as JSON text. */
+#include "netport/lease_text.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include <jansson.h>
+
+#include "base/mem.h"
+
+#include "base/banned.h"
+
+const char *lease_time(int64_t ms, char buf[static LEASE_TIME])
+{
+	time_t t = (time_t)(ms / 1000);
+	struct tm tm;
+	size_t n;
+
+	gmtime_r(&t, &tm);
+	n = strftime(buf, LEASE_TIME, "%FT%T", &tm);
+	snprintf(buf + n, LEASE_TIME - n, ".%03dZ", (int)(ms % 1000));
+	return buf;
+}
+
+static const char *bound_word(enum lease_bound b)
+{
+	static const char *const words[LEASE_BOUND_MAX] = {
+		[LEASE_LASTS] = "none",
+		[LEASE_BOUND_BOOT] = "boot",
+		[LEASE_BOUND_PROCESS] = "process",
+	};
+
+	return words[b];
+}
+
+static size_t plain_length(const char *text)
+{
+	size_t n = 0;
+
+	while (text[n] >= ' ' && text[n] < 0x7f && text[n] != '"' && text[n] != '\\')
+		n++;
+	return n;
+}
+
+static void add_escaped(struct str *out, const char *text)
+{
+	json_t *value = json_string(text);
+	auto_free char *dumped = NULL;
+
+	if (!value) {
+		auto_free char *printable = xstrdup(text);
+
+		str_make_printable(printable);
+		value = json_string(printable);
+	}
+	dumped = json_dumps(value, JSON_ENCODE_ANY);
+	json_decref(value);
+	str_add(out, dumped ? dumped : "\"?\"");
+}
+
+void lease_text_string(struct str *out, const char *text)
+{
+	size_t n = plain_length(text);
+
+	if (text[n]) {
+		add_escaped(out, text);
+		return;
+	}
+	str_addc(out, '"');
+	str_addn(out, text, n);
+	str_addc(out, '"');
+}
+
+static void add_member(struct str *out, const char *name, const char *text)
+{
+	str_add(out, name);
+	lease_text_string(out, text);
+}
+
+static void add_time(struct str *out, const char *name, int64_t ms)
+{
+	char buf[LEASE_TIME];
+
+	str_add(out, name);
+	if (ms)
+		lease_text_string(out, lease_time(ms, buf));
+	else
+		str_add(out, "null");
+}
+
+void lease_text(struct str *out, const struct lease *l)
+{
+	str_addf(out, "{\"id\":%llu,\"uid\":%u", (unsigned long long)l->id, l->uid);
+	add_member(out, ",\"resource\":", l->resource);
+	add_member(out, ",\"value\":", l->value);
+	add_member(out, ",\"owner\":", l->owner);
+	add_member(out, ",\"note\":", str_starts(l->owner, "portmaster:") ? "" : l->note);
+	add_time(out, ",\"created\":", l->created);
+	add_time(out, ",\"expires\":", l->expires);
+	add_member(out, ",\"bound\":", bound_word(l->bound));
+	str_addc(out, '}');
+}
