@@ -142,11 +142,21 @@ static void forget_child(struct server *s, struct exchange *x)
 	x->child.fd = -1;
 }
 
-/* The client has gone: the command ends, too. */
-void server_child_done(struct server *s, struct exchange *x)
+/* The command ends, too; what was not begun is not begun. */
+void server_gone(struct server *s, struct exchange *x)
 {
-	forget_child(s, x);
-	kill(-x->call.child, SIGKILL);
+	unsigned kept = 0;
+
+	if (x->child.fd >= 0) {
+		forget_child(s, x);
+		kill(-x->call.child, SIGKILL);
+		return;
+	}
+	for (unsigned i = 0; i < s->n_batch; i++) {
+		if (s->batch[i] != x)
+			s->batch[kept++] = s->batch[i];
+	}
+	s->n_batch = kept;
 }
 
 static bool watch_child(struct exchange *x)
@@ -220,6 +230,8 @@ bool server_take(struct exchange *x)
 		s->batch[s->n_batch++] = x;
 		return true;
 	}
+	if (s->api.store->ops->view)
+		s->api.store->ops->view(s->api.store, true);
 	api_run(&x->call, NULL);
 	return x->call.child && watch_child(x);
 }
@@ -254,6 +266,7 @@ static int run_together(struct server *s, struct exchange **x, unsigned n, bool 
 		store_rollback(store);
 		return err_set(err, ERR_ENV, 0, "the lease book failed");
 	}
+	ports_look_ahead(s->api.ports);
 	began = server_now_us();
 	if (store_commit(store, err) < 0)
 		return -1;
@@ -290,6 +303,14 @@ static void run_group(struct server *s, struct exchange **x, unsigned n)
 		log_warn("netport: %s", err.msg);
 }
 
+/* What is read in one go is read of one state of the book. */
+static void serve_some(struct server *s)
+{
+	web_run(s);
+	if (s->api.store->ops->view)
+		s->api.store->ops->view(s->api.store, false);
+}
+
 static void run_batch(struct server *s)
 {
 	unsigned n = s->n_batch;
@@ -302,7 +323,7 @@ static void run_batch(struct server *s)
 	s->n_batch = 0;
 	for (unsigned i = 0; i < n; i++)
 		web_resume(s->batch[i]);
-	web_run(s);
+	serve_some(s);
 }
 
 /* Requests that come within a moment of the first share its wait for the disk. As many are waited
@@ -319,7 +340,7 @@ static void gather(struct server *s)
 		wanted = s->n_connections;
 	while (s->n_batch && s->n_batch < wanted && server_now_us() < until) {
 		if (epoll_pwait2(s->epoll, ev, EVENTS, &moment, NULL) > 0)
-			web_run(s);
+			serve_some(s);
 	}
 }
 
@@ -356,7 +377,7 @@ static void turn(struct server *s)
 	}
 	ports_turn(s->api.ports);
 	s->tokens_fresh = false;
-	web_run(s);
+	serve_some(s);
 	gather(s);
 	run_batch(s);
 	drop_slow(s);
@@ -392,7 +413,7 @@ static void tear_down(struct server *s)
 		end_child(s->children[0], 128 + SIGKILL);
 	}
 	run_batch(s);
-	web_run(s);
+	serve_some(s);
 	server_unlisten(s);
 	web_stop(s);
 	stats_flush(s);

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * server.h - the REST service: one process, one thread, one lease book.
+ * server.h - the REST service: one process, one lease book.
  *
  * Requests that change the book and arrive together share one transaction, so one wait for the
  * disk: a turn of the loop reads what has come, runs all of it, commits, and only then replies. A
- * reply that a client has seen is on the disk.
+ * reply that a client has seen is on the disk. All of it is done by one thread; a second one only asks
+ * the kernel for ports that the next turn may want (net/portahead.h).
  */
 #ifndef LABCTL_NETPORT_SERVER_H
 #define LABCTL_NETPORT_SERVER_H

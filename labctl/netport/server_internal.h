@@ -62,7 +62,7 @@ struct connection {
 enum exchange_state {
 	EXCHANGE_HEAD,
 	EXCHANGE_BODY,
-	EXCHANGE_WAITS, /* suspended: in the batch, or for a child */
+	EXCHANGE_WAITS, /* in the batch; or suspended, for a child */
 	EXCHANGE_READY, /* the reply is there */
 	EXCHANGE_SENT,
 };
@@ -78,7 +78,7 @@ struct exchange {
 	char *target;
 	struct str body;
 	size_t body_seen;
-	bool too_large, refused;
+	bool too_large, refused, suspended;
 	int64_t began_us;
 	struct watch child;
 	int64_t child_until_ms;
@@ -138,7 +138,8 @@ void web_resume(struct exchange *x);
 /* server.c */
 /* A whole request has come. True: it waits (see web_resume()); false: the reply is there. */
 bool server_take(struct exchange *x);
-void server_child_done(struct server *s, struct exchange *x);
+/* The client of a waiting exchange has gone. */
+void server_gone(struct server *s, struct exchange *x);
 
 /* server_who.c */
 /* Who is at the other end: fills is_unix, loopback, peer and caller. */

@@ -8,6 +8,7 @@ import shutil
 import signal
 import socket
 import ssl
+import struct
 import subprocess
 import sys
 import threading
@@ -325,6 +326,40 @@ def hammer(s, replies, stop, unix):
             return
 
 
+def hang_up(s, times):
+    linger = struct.pack("ii", 1, 0)
+    for i in range(times):
+        call = "reserve" if i % 4 else "is_reserved"
+        c = socket.create_connection(("127.0.0.1", s.port))
+        c.sendall(f"GET /db/{call}?resource=GONE&value={i} HTTP/1.1\r\n"
+                  "Host: localhost\r\n\r\n".encode())
+        if i % 2:
+            c.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+            c.close()
+            continue
+        c.shutdown(socket.SHUT_WR)
+        c.settimeout(20)
+        reply = c.makefile("rb").read()
+        true(b'{"data":' in reply, f"half closed, and still answered: {i}: {reply}")
+        c.close()
+
+
+def clients_that_hang_up_at_once_disturb_nobody(s):
+    """In the middle of a batch, by a reset and in good order; others are answered meanwhile."""
+    stop, replies = threading.Event(), []
+    neighbour = threading.Thread(target=hammer, args=(s, replies, stop, False))
+    neighbour.start()
+    try:
+        hang_up(s, 200)
+    finally:
+        stop.set()
+        neighbour.join()
+    true(replies, "the neighbour was answered")
+    for value in replies[::10]:
+        equal(s.data("/db/is_reserved", resource="KILL", value=value), True)
+    equal(s.data("/db/is_reserved", resource="GONE", value="2"), True)
+
+
 def kill_9_loses_no_promised_lease():
     s = Service()
     promised = []
@@ -526,7 +561,7 @@ TESTS = [two_users_are_refused_each_other_s, the_socket_belongs_to_a_group,
          tokens_open_what_their_scope_says, secrets_are_kept_and_logged_nowhere,
          pages_of_other_sites_are_refused, other_hosts_need_tls_or_a_flag, tls_for_other_hosts,
          too_large_is_refused, nonsense_is_refused, one_peer_s_flood_is_answered_with_429,
-         slow_clients_are_dropped, kill_9_loses_no_promised_lease, every_value_goes_to_one_only,
+         slow_clients_are_dropped, clients_that_hang_up_at_once_disturb_nobody, kill_9_loses_no_promised_lease, every_value_goes_to_one_only,
          it_stops_and_starts_again_cleanly, sockets_of_the_service_manager,
          a_redis_that_goes_away_and_comes_back, several_hosts_share_one_redis,
          a_redis_that_is_not_there, a_book_that_another_writes_waits_its_turn]
