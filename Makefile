@@ -98,12 +98,14 @@ $B/bench/%: tests/bench/%.c $B/liblabctl.a $B/flags
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(LAB_CFLAGS) $(CFLAGS) -I$B -MMD -MP -o $@ $< $B/liblabctl.a $(FLAVOUR_LDFLAGS) $(PKG_LIBS)
 
-bench: all $B/bench/floor $B/bench/load ## measure against docker-compose and the bare Engine API (needs root)
+bench: all $B/bench/floor $B/bench/load $B/bench/takers ## measure against docker-compose and the bare Engine API (needs root)
 	@rc=0; $(PYTHON) tests/bench/bench.py --json $B/bench/result.json || rc=1; \
-		$(PYTHON) tests/bench/netport.py --json $B/bench/netport.json || rc=1; exit $$rc
+		$(PYTHON) tests/bench/netport.py --json $B/bench/netport.json || rc=1; \
+		$(PYTHON) tests/bench/leases.py --json $B/bench/leases.json || rc=1; exit $$rc
 
-bench-netport: all $B/bench/load ## measure the REST service beside what it replaces and beside Redis
-	@$(PYTHON) tests/bench/netport.py --json $B/bench/netport.json
+bench-netport: all $B/bench/load $B/bench/takers ## measure the REST service beside what it replaces and beside Redis
+	@rc=0; $(PYTHON) tests/bench/netport.py --json $B/bench/netport.json || rc=1; \
+		$(PYTHON) tests/bench/leases.py --json $B/bench/leases.json || rc=1; exit $$rc
 
 $B/fuzz/%: tests/fuzz/%.c $B/liblabctl.a
 	$(call say,CC,$<)
