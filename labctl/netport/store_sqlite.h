@@ -36,6 +36,8 @@ struct store_sqlite {
 /* Step i brings a book from version i to i + 1. Steps are only ever added. */
 extern const char *const store_schema_steps[];
 extern const size_t store_schema_version;
+/* Books from this version on can be read as they are: status and list need no root. */
+#define STORE_SCHEMA_READABLE 1
 
 /* The file's version, 0 for an empty database. ERR_ENV when it is no lease book. */
 int store_schema_read(struct sqlite3 *db, const char *path, unsigned *ret,

@@ -212,7 +212,7 @@ static int check_version(struct store_sqlite *s, struct err *err)
 
 	if (store_schema_read(s->db, s->path, &version, err) < 0)
 		return -1;
-	if (version == store_schema_version)
+	if (version >= STORE_SCHEMA_READABLE && version <= store_schema_version)
 		return 0;
 	err_set(err, ERR_ENV, 0, "the lease book '%s' has version %u, this labctl reads %zu",
 		s->path, version, store_schema_version);

@@ -283,11 +283,10 @@ static void test_first_version(void **state)
 			     NULL, NULL, NULL),
 		SQLITE_OK);
 	sqlite3_close(db);
-	auto_free char *msg =
-		xasprintf("the lease book '%s' has version 1, this labctl reads 2", p->path);
-	struct store *none = NULL;
-	fails_with_hint(store_open(p->path, STORE_READ, &none, err), ERR_ENV, msg,
-			"the next lease that is taken brings it up to date");
+	auto_store as_it_is = open_path(p->path, STORE_READ);
+	auto_lease_list read = { 0 };
+	ok(lease_who(as_it_is, "COLOUR", "red", &read, err));
+	store_close(steal_ptr(&as_it_is));
 	auto_store s = open_path(p->path, STORE_WRITE);
 	auto_lease_list l = { 0 };
 	ok(lease_who(s, "COLOUR", "red", &l, err));
