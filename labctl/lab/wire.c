@@ -468,8 +468,10 @@ static int make_veth(struct wiring *w, const struct step *s, const struct link_v
 		return -1;
 	if (link_add_veth(end_ns(w, &s->ends[0])->nl, spec, err) < 0)
 		return -1;
-	strv_addf(&w->mended, "link '%s' -- '%s' of network '%s' was made anew", spec->end.name,
-		  spec->peer.name, w->lab->stage->networks[s->network].name);
+	strv_addf(&w->mended,
+		  "link '%s' -- '%s' of network '%s' was made anew: programs that use it must be "
+		  "started again",
+		  spec->end.name, spec->peer.name, w->lab->stage->networks[s->network].name);
 	return 0;
 }
 
