@@ -87,6 +87,7 @@ on_terminal() {
 	expect 0
 }
 
+@test "exec -t: a new window size arrives" { on_terminal resize; }
 @test "exec -t: Ctrl-C goes to the client's program" { on_terminal interrupt; }
 @test "exec -t: the terminal is restored after SIGTERM" { on_terminal sigterm; }
 
