@@ -57,7 +57,7 @@ $B/version.h: FORCE
 		printf '#define LABCTL_VERSION "%s"\n#define LABCTL_PREFIX "%s"\n' '$(VERSION)' '$(PREFIX)' > $@
 
 # curl's option type checks speak only when its header does not count as a system header.
-$B/docker/http.o: LAB_CFLAGS += $(if $(IS_CLANG),,-O1 -Wsystem-headers -Werror=attribute-warning \
+$B/docker/http.o $B/docker/transfer.o: LAB_CFLAGS += $(if $(IS_CLANG),,-O1 -Wsystem-headers -Werror=attribute-warning \
 	-Wno-format-nonliteral)
 
 $B/netport/api_docs.o: labctl/netport/docs.html

@@ -1,13 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* http.c - one curl multi handle and a queue before it. */
+/* http.c - one curl multi handle, a queue before it, and connections for upgrades. */
 #include "docker/http.h"
 
 #include <errno.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
-#include <unistd.h>
 
 #include <sys/socket.h>
 
@@ -17,28 +15,13 @@
 #include "base/mem.h"
 #include "docker/endpoint.h"
 #include "docker/engine.h"
+#include "docker/transfer.h"
 
 #include "base/banned.h"
 
 #define CONNECT_TIMEOUT_MS 10000L
 /* A signal between the look at the flag and the wait is noticed this late at most. */
 #define SIGNAL_WAIT_MS 200
-
-struct transfer {
-	struct transfer *next; /* in the queue */
-	struct http *h;
-	struct http_request rq; /* its texts are these: */
-	char *method, *target, *body, *content_type;
-	char *name; /* "POST /containers/create" */
-	CURL *easy; /* NULL while queued */
-	struct curl_slist *headers;
-	struct http_reply reply;
-	struct err err; /* set by our own callbacks */
-	uint64_t sent;
-	bool headed; /* the reply's head came to its end */
-	bool paused; /* the upload has nothing to give at the moment */
-	char curl_text[CURL_ERROR_SIZE];
-};
 
 struct http {
 	struct endpoint ep;
@@ -117,24 +100,9 @@ int http_open(const char *host, struct http **ret, struct err *err)
 	return 0;
 }
 
-static void transfer_free(struct transfer *t)
-{
-	free(t->method);
-	free(t->target);
-	free(t->body);
-	free(t->content_type);
-	free(t->name);
-	str_done(&t->reply.body);
-	curl_slist_free_all(t->headers);
-	curl_easy_cleanup(t->easy);
-	free(t);
-}
-
 /* Takes it out of curl's hands and of the lists; the transfer itself lives on. */
-static void transfer_detach(struct transfer *t)
+static void detach(struct http *h, struct transfer *t)
 {
-	struct http *h = t->h;
-
 	if (t->easy)
 		curl_multi_remove_handle(h->multi, t->easy);
 	for (size_t i = 0; i < ENGINE_CONNECTIONS; i++)
@@ -165,7 +133,7 @@ void http_free(struct http *h)
 	for (size_t i = 0; i < ENGINE_CONNECTIONS; i++) {
 		t = h->active[i];
 		if (t) {
-			transfer_detach(t);
+			detach(h, t);
 			transfer_free(t);
 		}
 	}
@@ -203,258 +171,66 @@ char *http_escape(const char *text)
 	return str_steal(&s);
 }
 
-/* ---- curl's callbacks ---- */
-
-static size_t on_body(char *data, size_t size, size_t n, void *arg)
-{
-	struct transfer *t = arg;
-	long status = 0;
-
-	n *= size;
-	curl_easy_getinfo(t->easy, CURLINFO_RESPONSE_CODE, &status);
-	if (t->rq.sink && status >= 200 && status < 300)
-		return t->rq.sink(t->rq.io_arg, data, n, &t->err) ? 0 : n;
-	if (n > HTTP_BODY_MAX - t->reply.body.len) {
-		err_set(&t->err, ERR_ENV, 0, "the Docker Engine's reply to '%s' is over %lu MiB",
-			t->name, HTTP_BODY_MAX >> 20);
-		return 0;
-	}
-	str_addn(&t->reply.body, data, n);
-	return n;
-}
-
-/* Value of header `name` in one raw line, cut to size. */
-static void take_header(const char *line, size_t n, const char *name, char *dst, size_t size)
-{
-	size_t skip = strlen(name);
-
-	if (n <= skip || strncasecmp(line, name, skip) != 0 || line[skip] != ':')
-		return;
-	line += skip + 1;
-	n -= skip + 1;
-	for (; n && (*line == ' ' || *line == '\t'); n--)
-		line++;
-	while (n && (line[n - 1] == '\r' || line[n - 1] == '\n' || line[n - 1] == ' '))
-		n--;
-	if (n >= size)
-		n = size - 1;
-	memcpy(dst, line, n);
-	dst[n] = '\0';
-}
-
-static size_t on_header(char *data, size_t size, size_t n, void *arg)
-{
-	struct transfer *t = arg;
-	struct http_reply *r = &t->reply;
-
-	n *= size;
-	if (n >= 5 && memcmp(data, "HTTP/", 5) == 0)
-		t->headed = false;
-	else if (n > 0 && (*data == '\r' || *data == '\n'))
-		t->headed = true;
-	take_header(data, n, "Api-Version", r->api_version, sizeof(r->api_version));
-	take_header(data, n, "Content-Type", r->content_type, sizeof(r->content_type));
-	return n;
-}
-
-static size_t on_upload(char *buf, size_t size, size_t n, void *arg)
-{
-	struct transfer *t = arg;
-	struct pollfd p = { .fd = t->rq.upload_fd, .events = POLLIN };
-	ssize_t got;
-
-	if (poll(&p, 1, 0) <= 0) {
-		t->paused = true;
-		return CURL_READFUNC_PAUSE;
-	}
-	got = read(t->rq.upload_fd, buf, size * n);
-	if (got < 0 && (errno == EINTR || errno == EAGAIN)) {
-		t->paused = true;
-		return CURL_READFUNC_PAUSE;
-	}
-	if (got < 0) {
-		err_set(&t->err, ERR_ENV, errno, "cannot read what is to be sent by '%s'", t->name);
-		return CURL_READFUNC_ABORT;
-	}
-	t->sent += (uint64_t)got;
-	if (t->rq.sent)
-		t->rq.sent(t->rq.io_arg, t->sent);
-	return (size_t)got;
-}
-
-/* ---- one request's life ---- */
-
-static char *copy(const char *text)
-{
-	return text ? xstrdup(text) : NULL;
-}
-
-/* "/v1.41/containers/x?all=1" is called "/containers/x". */
-static char *transfer_name(const struct http_request *rq)
-{
-	const char *path = rq->target;
-
-	if (str_starts(path, "/v1."))
-		path += strcspn(path + 1, "/") + 1;
-	return xasprintf("%s %.*s", rq->method, (int)strcspn(path, "?"), path);
-}
+/* ---- the queue ---- */
 
 void http_submit(struct http *h, const struct http_request *rq)
 {
-	struct transfer *t = xcalloc(1, sizeof(*t));
+	struct transfer *t = transfer_new(rq);
 
-	t->h = h;
-	t->rq = *rq;
-	t->rq.method = t->method = copy(rq->method);
-	t->rq.target = t->target = copy(rq->target);
-	t->rq.body = t->body = copy(rq->body);
-	t->rq.content_type = t->content_type = copy(rq->content_type);
-	t->name = transfer_name(rq);
 	*h->queue_end = t;
 	h->queue_end = &t->next;
 	h->busy++;
 }
 
-static void transfer_add_header(struct transfer *t, const char *line)
+void http_cancel(struct http *h, const void *done_arg)
 {
-	struct curl_slist *l = curl_slist_append(t->headers, line);
+	struct transfer **link = &h->queue;
 
-	if (l)
-		t->headers = l;
-}
+	for (size_t i = 0; i < ENGINE_CONNECTIONS; i++) {
+		struct transfer *t = h->active[i];
 
-static void transfer_set_body(struct transfer *t)
-{
-	const char *type = t->rq.content_type;
-	/* without a type none goes out: curl's own would be that of a web form */
-	auto_free char *line = xasprintf("Content-Type:%s%s", type ? " " : "", type ? type : "");
-	CURL *c = t->easy;
-
-	/* "Expect: 100-continue" would cost a round trip, or a second where it is not known */
-	transfer_add_header(t, "Expect:");
-	transfer_add_header(t, line);
-	curl_easy_setopt(c, CURLOPT_POST, 1L);
-	if (t->rq.upload) {
-		transfer_add_header(t, "Transfer-Encoding: chunked");
-		curl_easy_setopt(c, CURLOPT_UPLOAD_BUFFERSIZE, 256L << 10);
-		curl_easy_setopt(c, CURLOPT_READFUNCTION, on_upload);
-		curl_easy_setopt(c, CURLOPT_READDATA, t);
-	} else {
-		curl_easy_setopt(c, CURLOPT_POSTFIELDSIZE_LARGE,
-				 (curl_off_t)(t->rq.body ? strlen(t->rq.body) : 0));
-		curl_easy_setopt(c, CURLOPT_POSTFIELDS, t->rq.body ? t->rq.body : "");
+		if (!t || t->rq.done_arg != done_arg)
+			continue;
+		detach(h, t);
+		transfer_free(t);
 	}
-}
+	while (*link) {
+		struct transfer *t = *link;
 
-static bool transfer_start(struct transfer *t)
-{
-	struct http *h = t->h;
-	auto_free char *url = xasprintf("%s%s", h->ep.base, t->rq.target);
-	CURL *c = curl_easy_duphandle(h->model);
-
-	if (!c)
-		return false;
-	t->easy = c;
-	curl_easy_setopt(c, CURLOPT_URL, url);
-	curl_easy_setopt(c, CURLOPT_PRIVATE, t);
-	curl_easy_setopt(c, CURLOPT_ERRORBUFFER, t->curl_text);
-	curl_easy_setopt(c, CURLOPT_WRITEFUNCTION, on_body);
-	curl_easy_setopt(c, CURLOPT_WRITEDATA, t);
-	curl_easy_setopt(c, CURLOPT_HEADERFUNCTION, on_header);
-	curl_easy_setopt(c, CURLOPT_HEADERDATA, t);
-	curl_easy_setopt(c, CURLOPT_TIMEOUT_MS, t->rq.timeout_ms);
-	if (t->rq.upload || t->rq.body || strcmp(t->rq.method, "POST") == 0)
-		transfer_set_body(t);
-	if (strcmp(t->rq.method, "HEAD") == 0)
-		curl_easy_setopt(c, CURLOPT_NOBODY, 1L);
-	else
-		curl_easy_setopt(c, CURLOPT_CUSTOMREQUEST, t->rq.method);
-	curl_easy_setopt(c, CURLOPT_HTTPHEADER, t->headers);
-	return curl_multi_add_handle(h->multi, c) == CURLM_OK;
-}
-
-static int err_connection_lost(const struct http *h, const char *name, struct err *err)
-{
-	err_set(err, ERR_ENV, 0, "the Docker Engine at %s closed the connection during '%s'",
-		h->ep.text, name);
-	return err_hint(err, "the engine's log tells more: 'journalctl -u docker', or the log of "
-			     "the dockerd that was started by hand");
-}
-
-static int err_from_curl(const struct http *h, CURLcode code, long sys, const char *name,
-			 const char *text, struct err *err)
-{
-	if (!*text)
-		text = curl_easy_strerror(code);
-	switch ((int)code) {
-	case CURLE_COULDNT_CONNECT:
-		return endpoint_unreachable(&h->ep, (int)sys, err);
-	case CURLE_COULDNT_RESOLVE_HOST:
-		err_set(err, ERR_ENV, 0, "the Docker Engine's host in %s is not known", h->ep.text);
-		return err_hint(err, "DOCKER_HOST says where the engine is");
-	case CURLE_OPERATION_TIMEDOUT:
-		err_set(err, ERR_ENV, 0, "the Docker Engine at %s did not answer '%s' in time",
-			h->ep.text, name);
-		return err_hint(err, "it accepts connections but is stuck or overloaded");
-	case CURLE_GOT_NOTHING:
-	case CURLE_SEND_ERROR:
-	case CURLE_RECV_ERROR:
-	case CURLE_PARTIAL_FILE:
-		return err_connection_lost(h, name, err);
-	case CURLE_UNSUPPORTED_PROTOCOL:
-	case CURLE_WEIRD_SERVER_REPLY:
-		return err_set(err, ERR_ENV, 0, "what answers at %s does not speak HTTP (%s)",
-			       h->ep.text, text);
-	default:
-		return err_set(err, ERR_ENV, 0, "'%s' at %s failed: %s", name, h->ep.text, text);
+		if (t->rq.done_arg != done_arg) {
+			link = &t->next;
+			continue;
+		}
+		*link = t->next;
+		detach(h, t);
+		transfer_free(t);
 	}
+	h->queue_end = link;
 }
 
-/* Ends the request: done is called, everything of it is freed. err: NULL, the engine answered. */
-static void transfer_end(struct transfer *t, const struct err *err)
+/* ---- the loop ---- */
+
+static bool start(struct http *h, struct transfer *t)
+{
+	return transfer_set_up(t, h->model, &h->ep) &&
+	       curl_multi_add_handle(h->multi, t->easy) == CURLM_OK;
+}
+
+/* done is called, everything of the request is freed. err: NULL, the engine answered. */
+static void end(struct transfer *t, const struct err *err)
 {
 	t->rq.done(t->rq.done_arg, &t->reply, err);
 	transfer_free(t);
 }
 
-static void transfer_log(const struct transfer *t)
-{
-	curl_off_t us = 0;
-
-	if (log_get_level() < LOG_DEBUG)
-		return;
-	curl_easy_getinfo(t->easy, CURLINFO_TOTAL_TIME_T, &us);
-	log_debug("engine: %s %s: %ld, %.1f ms", t->rq.method, t->rq.target, t->reply.status,
-		  (double)us / 1000);
-}
-
-static void transfer_complete(struct transfer *t, CURLcode code)
+static void complete(struct http *h, struct transfer *t, CURLcode code)
 {
 	struct err err = { 0 };
-	long sys = 0;
+	int r = transfer_result(t, code, &h->ep, &err);
 
-	curl_easy_getinfo(t->easy, CURLINFO_RESPONSE_CODE, &t->reply.status);
-	curl_easy_getinfo(t->easy, CURLINFO_OS_ERRNO, &sys);
-	transfer_log(t);
-	transfer_detach(t);
-	/* It answered before it had read all that we had to say, then closed: the answer counts. */
-	if ((code == CURLE_SEND_ERROR || code == CURLE_RECV_ERROR) && t->reply.status >= 400)
-		code = CURLE_OK;
-	/* a connection that is closed within the head is a whole reply to curl */
-	if (code == CURLE_OK && !t->headed)
-		code = CURLE_PARTIAL_FILE;
-	if (code == CURLE_OK) {
-		transfer_end(t, NULL);
-		return;
-	}
-	if (t->err.kind == ERR_NONE)
-		err_from_curl(t->h, code, sys, t->name, t->curl_text, &err);
-	else
-		err = t->err;
-	transfer_end(t, &err);
+	detach(h, t);
+	end(t, r ? &err : NULL);
 }
-
-/* ---- the loop ---- */
 
 static void start_queued(struct http *h)
 {
@@ -466,11 +242,11 @@ static void start_queued(struct http *h)
 			continue;
 		t = queue_pop(h);
 		h->active[i] = t;
-		if (transfer_start(t))
+		if (start(h, t))
 			continue;
 		err_set(&err, ERR_INTERNAL, 0, "libcurl does not take '%s'", t->name);
-		transfer_detach(t);
-		transfer_end(t, &err);
+		detach(h, t);
+		end(t, &err);
 	}
 }
 
@@ -489,7 +265,7 @@ static bool complete_finished(struct http *h)
 		if (m->msg != CURLMSG_DONE)
 			continue;
 		curl_easy_getinfo(m->easy_handle, CURLINFO_PRIVATE, &p);
-		transfer_complete((struct transfer *)(void *)p, code);
+		complete(h, (struct transfer *)(void *)p, code);
 		some = true;
 	}
 	return some;
@@ -518,18 +294,9 @@ static void wait_for_data(struct http *h, struct pollfd *fds, size_t n_fds, int 
 	/* curl does not hand on POLLHUP and POLLERR: ask again, without waiting */
 	if (n_fds)
 		poll(fds, n_fds, 0);
-	for (size_t i = 0; i < ENGINE_CONNECTIONS; i++) {
-		struct transfer *t = h->active[i];
-		struct pollfd p = { .events = POLLIN };
-
-		if (!t || !t->paused)
-			continue;
-		p.fd = t->rq.upload_fd;
-		if (poll(&p, 1, 0) > 0) {
-			t->paused = false;
-			curl_easy_pause(t->easy, CURLPAUSE_CONT);
-		}
-	}
+	for (size_t i = 0; i < ENGINE_CONNECTIONS; i++)
+		if (h->active[i])
+			transfer_resume(h->active[i]);
 }
 
 void http_step(struct http *h, struct pollfd *fds, size_t n_fds, int timeout_ms)
@@ -553,12 +320,12 @@ static void abort_all(struct http *h, const struct err *err)
 
 		if (!t)
 			continue;
-		transfer_detach(t);
-		transfer_end(t, err);
+		detach(h, t);
+		end(t, err);
 	}
 	for (struct transfer *t = queue_pop(h); t; t = queue_pop(h)) {
-		transfer_detach(t);
-		transfer_end(t, err);
+		detach(h, t);
+		end(t, err);
 	}
 }
 
@@ -590,32 +357,6 @@ int http_run(struct http *h, const bool *until, struct err *err)
 	r = run(h, until, err);
 	sigaction(SIGPIPE, &old, NULL);
 	return r;
-}
-
-void http_cancel(struct http *h, const void *done_arg)
-{
-	struct transfer **link = &h->queue;
-
-	for (size_t i = 0; i < ENGINE_CONNECTIONS; i++) {
-		struct transfer *t = h->active[i];
-
-		if (!t || t->rq.done_arg != done_arg)
-			continue;
-		transfer_detach(t);
-		transfer_free(t);
-	}
-	while (*link) {
-		struct transfer *t = *link;
-
-		if (t->rq.done_arg != done_arg) {
-			link = &t->next;
-			continue;
-		}
-		*link = t->next;
-		transfer_detach(t);
-		transfer_free(t);
-	}
-	h->queue_end = link;
 }
 
 /* ---- a connection of its own ---- */
@@ -651,7 +392,7 @@ int http_conn_open(struct http *h, struct http_conn **ret, struct err *err)
 		return -1;
 	if (code != CURLE_OK || fd == CURL_SOCKET_BAD) {
 		curl_easy_getinfo(c->easy, CURLINFO_OS_ERRNO, &sys);
-		return err_from_curl(h, code, sys, "CONNECT", text, err);
+		return transfer_err(&h->ep, code, sys, "CONNECT", text, err);
 	}
 	c->fd = fd;
 	*ret = steal_ptr(&c);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * http.h - HTTP to the engine: many requests on one bounded set of kept connections, without
- * threads. The only module that knows libcurl. Internal to docker/.
+ * threads. It and transfer.c alone know libcurl. Internal to docker/.
  *
  * A status is no error here: what 404 means is engine.c's business. Errors are those of the
  * transport (ERR_ENV, with a hint where the user can act) and ERR_INTERRUPTED.

@@ -28,7 +28,7 @@ layers() {
 }
 
 only_http_uses_curl() {
-	! grep -l '<curl/' -r labctl | grep -v -x labctl/docker/http.c
+	! grep -l '<curl/' -r labctl | grep -v -x 'labctl/docker/\(http.c\|transfer.[ch]\)'
 }
 
 own_header_first() {
@@ -55,7 +55,7 @@ while read -r file; do
 		;;
 	esac
 done < <(find labctl -name '*.[ch]' | sort)
-check 'only docker/http.c uses curl' only_http_uses_curl
+check 'only docker/http.c and docker/transfer.c use curl' only_http_uses_curl
 while read -r file; do
 	check "$file: SPDX" has_spdx "$file"
 done < <(find labctl tests images src .ci install.sh env.sh Makefile -type f \
