@@ -112,14 +112,22 @@ static bool arrived(void *arg)
 	return w->found || ended(w->t->g);
 }
 
+uint64_t trial_patience_ns(const struct trial *t, unsigned ms)
+{
+	uint64_t idle = ms * NS_PER_MS, slow = (uint64_t)((double)idle * t->g->slowness);
+
+	if (!ms)
+		return t->g->answer_ns;
+	return slow - idle < t->g->answer_ns ? slow : idle + t->g->answer_ns;
+}
+
 /* Waits; NULL when nothing came (then *ret_error tells whether the wait itself failed). */
 static const struct seen *await(struct trial *t, const struct place *at, const struct want *w,
 				bool *ret_error)
 {
 	struct waiting wait = { .t = t, .at = at, .w = w, .from = t->since };
 	struct err e = { 0 };
-	uint64_t patience = (uint64_t)((double)(w->patience_ms * NS_PER_MS) * t->g->slowness);
-	int r = probe_wait(t->g->probe, patience ? patience : t->g->answer_ns, arrived, &wait, &e);
+	int r = probe_wait(t->g->probe, trial_patience_ns(t, w->patience_ms), arrived, &wait, &e);
 
 	*ret_error = r < 0;
 	if (r < 0)

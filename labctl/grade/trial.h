@@ -110,6 +110,10 @@ struct want {
 		patience_ms; /* how long it may take on an idle computer; 0: an answer's usual time */
 };
 
+/* How long something is waited for that takes so long on an idle computer; 0: an answer. A slow
+ * computer stretches it, but by no more than an answer takes there: a time longer than that is one
+ * of the router's own timers, and they keep the pace. */
+uint64_t trial_patience_ns(const struct trial *t, unsigned ms);
 /* Waits for it. The frame lives as long as the check. */
 const struct frame *trial_expect(struct trial *t, const struct place *at, const struct want *w);
 /* Is this frame meant? And how many frames that arrived at `at` (NULL: anywhere) since the
