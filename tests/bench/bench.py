@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: MIT
-"""Measures labctl beside docker-compose and beside the bare Engine API, in one run.
+"""Measures labctl beside docker-compose and beside the bare Engine API, and how fast the grader is.
 
 Every number is a median over rounds in which both sides take turns, so that a noisy machine
 disturbs both. Prints a table; --json FILE keeps everything. Exit code 1: a bound was missed.
@@ -8,6 +8,7 @@ disturbs both. Prints a table; --json FILE keeps everything. Exit code 1: a boun
 import argparse
 import json
 import os
+import re
 import resource
 import shutil
 import statistics
@@ -22,6 +23,7 @@ LABCTL = os.path.join(BUILD, "labctl")
 IMAGE = os.environ.get("LABCTL_IMAGE", "labctl/client:latest")
 COMPOSE = "docker-compose"
 CONCURRENCY = max(4, min(16, 2 * os.cpu_count()))  # as lab/up.c has it
+PPS_BEYOND = 10000000  # the most that a tier may ask for
 
 
 def run(argv, **kw):
@@ -162,11 +164,49 @@ def bench_100(b, rounds, per_client_16):
     b.row("100 clients: peak memory of labctl", peak / 1024, "MB", 20, "max")
 
 
+def write_kernel_stage(path):
+    """Stage 6 with the kernel in the router's place, asked for more packets a second than there can be.
+    Returns stage 6's own highest tier."""
+    with open(ROOT + "/stages/stage6/stage.json") as f:
+        doc = json.load(f)
+    tiers = [c for c in doc["checks"] if c["use"] == "perf.pps"]
+    highest = max(tiers, key=lambda c: c["pps"])
+    del doc["$schema"]
+    for net in doc["networks"].values():
+        net["address"] = "kernel"
+    doc["checks"] = [{"use": "ipv4.forward"}, {**highest, "pps": PPS_BEYOND}]
+    os.makedirs(path)
+    with open(path + "/stage.json", "w") as f:
+        json.dump(doc, f, indent=1)
+    return highest["pps"]
+
+
+def bench_grader(b, rounds):
+    """What the grader can send, receive and match: its own check, which tells the rate when a tier is missed."""
+    stage, rates = b.work + "/ceiling", []
+    highest = write_kernel_stage(stage)
+    b.labctl("stage-start", "--isolated", stage)
+    run(["ip", "netns", "exec", "labctl-bench", "sh", "-c",
+         "for i in /proc/sys/net/ipv4/conf/*/forwarding; do echo 1 >$i; done"])
+    for _ in range(rounds):
+        out = subprocess.run([LABCTL, "--lab", "bench", "--json", "check"], env=b.env, stdin=subprocess.DEVNULL,
+                             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False).stdout.decode()
+        told = re.search(r"the router forwards (\d+) packets a second", out)
+        if not told:
+            sys.exit("bench: no rate in what check says:\n" + out)
+        rates.append(int(told[1]))
+    b.labctl("stage-stop")
+    ceiling = max(rates)  # nothing makes it faster than it is
+    b.row("grader: through a forwarding kernel", ceiling, "pps")
+    b.row("grader: stage6's highest tier", highest, "pps")
+    b.row("grader: ceiling against that tier", ceiling / highest, "x", 2)
+
+
 def main():
     ap = argparse.ArgumentParser(description=__doc__)
     ap.add_argument("--json", metavar="FILE")
     ap.add_argument("--rounds", type=int, default=3)
-    ap.add_argument("--only", choices=["stage1", "16", "100"])
+    ap.add_argument("--only", choices=["stage1", "16", "100", "grader"])
     a = ap.parse_args()
     if os.geteuid() != 0:
         sys.exit("bench: needs root")
@@ -179,6 +219,8 @@ def main():
         per_client = bench_16(b, a.rounds) if a.only in (None, "16", "100") else None
         if a.only in (None, "100"):
             bench_100(b, max(1, a.rounds - 1), per_client)
+        if a.only in (None, "grader"):
+            bench_grader(b, a.rounds)
     finally:
         subprocess.run([LABCTL, "-q", "--lab", "bench", "stage-stop"], env=b.env,
                        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False)
