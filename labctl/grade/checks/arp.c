@@ -106,7 +106,7 @@ static bool arp_malformed(struct trial *t)
 		uint64_t value;
 		const char *name, *sentence;
 	} cases[] = {
-		{ F_ARP_HTYPE, 6, "an ARP request with hardware type 6",
+		{ F_ARP_HTYPE, 7, "an ARP request with hardware type 7",
 		  "the router answers a request whose hardware type is not Ethernet (1)" },
 		{ F_ARP_PTYPE, 0x86dd, "an ARP request with protocol type 0x86dd",
 		  "the router answers a request whose protocol type is not IPv4 (0x0800)" },

@@ -7,10 +7,12 @@
 
 #include "base/banned.h"
 
-#define ETH_HLEN    14
-#define WHOLE_MAX   65536
-#define PIECES_MS   2000
-#define OPTION_COPY 0x80
+#define ETH_HLEN  14
+#define WHOLE_MAX 65536
+#define PIECES_MS 2000
+
+#define OPTION_END    0
+#define OPTION_FILLER 1
 
 /* Experimental options (RFC 4727), which no router knows: the first is repeated in each fragment,
  * the second is not. */
@@ -42,15 +44,38 @@ static const uint8_t *piece_data(const struct seen *s, size_t *ret_n)
 	return s->bytes + start;
 }
 
+/* Without fillers: some routers put them where an option was that is not repeated. */
+static struct frame without_fillers(const struct frame *f)
+{
+	struct frame r = *f;
+
+	r.ipv4.n_options = 0;
+	for (size_t i = 0; i < f->ipv4.n_options && f->ipv4.options[i] != OPTION_END;) {
+		size_t n = 1;
+
+		if (f->ipv4.options[i] == OPTION_FILLER) {
+			i++;
+			continue;
+		}
+		if (i + 1 < f->ipv4.n_options && f->ipv4.options[i + 1] > 1)
+			n = f->ipv4.options[i + 1];
+		while (n-- && i < f->ipv4.n_options)
+			r.ipv4.options[r.ipv4.n_options++] = f->ipv4.options[i++];
+	}
+	return r;
+}
+
 static bool judge_options(struct whole *w, const struct seen *s)
 {
 	struct want want = { .what = "a fragment", .frame = w->packet, .judge = F(IPV4_OPTIONS) };
+	struct frame seen = s->f;
 
 	if (s->f.ipv4.offset && want.frame.ipv4.n_options) {
 		want.frame.ipv4.n_options = sizeof(copied_option);
 		memcpy(want.frame.ipv4.options, copied_option, sizeof(copied_option));
+		seen = without_fillers(&s->f);
 	}
-	return trial_judge(w->t, &want, &s->f);
+	return trial_judge(w->t, &want, &seen);
 }
 
 static bool judge_header(struct whole *w, const struct seen *s)
