@@ -172,7 +172,7 @@ static bool stream_is_over(const struct stream *s)
 static bool transfer_is_over(void *arg)
 {
 	const struct transfer *x = arg;
-	uint64_t patience = (uint64_t)(STALL_MS * NS_PER_MS * x->t->g->slowness);
+	uint64_t patience = trial_patience_ns(x->t, STALL_MS);
 	bool all = true;
 
 	for (size_t i = 0; i < x->n; i++) {
