@@ -467,7 +467,8 @@ static bool params_fit(struct call *c)
 
 static bool is_form(const struct request *req)
 {
-	return req->content_type &&
+	/* curl says so of any text; a JSON object is none. */
+	return req->content_type && !(req->body_len && req->body[0] == '{') &&
 	       str_starts(req->content_type, "application/x-www-form-urlencoded");
 }
 

@@ -51,6 +51,16 @@ def a_lease_is_taken_read_renewed_released(s):
     error(ci("POST", path + "/renew", {"ttl": 1}), 404, "not_found", f"port '{port}' is not leased")
 
 
+def curl_s_default_type_is_forgiven(s):
+    """`curl -d '{…}'` calls any body a form."""
+    token = {"Authorization": "Bearer " + s.token("curl", "lease"),
+             "Content-Type": "application/x-www-form-urlencoded"}
+    r = s.call("POST", "/api/leases", '{"resource": "RACK", "value": "1"}', token)
+    equal((r.status, r.json["value"]), (201, "1"))
+    r = s.call("POST", "/api/leases", "resource=RACK&value=2", token)
+    equal((r.status, r.json["value"]), (201, "2"))
+
+
 def any_value_of_a_range_or_the_pool(s):
     ci = Caller(s, "ci")
     got = [ci.lease(resource="RACK", range="r{1-3}", order="lowest")["value"] for _ in range(3)]
@@ -273,7 +283,7 @@ def replies_fit_the_description(s):
         .validate(r.json)
 
 
-BOTH = [a_lease_is_taken_read_renewed_released, any_value_of_a_range_or_the_pool,
+BOTH = [a_lease_is_taken_read_renewed_released, any_value_of_a_range_or_the_pool, curl_s_default_type_is_forgiven,
         what_is_held_or_in_use_is_refused, bad_requests_say_what_is_wrong,
         an_idempotency_key_makes_a_request_safe_to_repeat, lists_can_be_filtered_and_paged,
         a_lease_ends_at_its_time, pools_are_read_and_set, labs_and_what_they_hold,
