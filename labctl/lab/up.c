@@ -34,6 +34,9 @@ void bring_fail(struct bring *up, const struct err *err)
 		return;
 	up->failed = true;
 	up->err = *err;
+	/* What went away meanwhile is not what the caller named. */
+	if (err_is(err, ERR_NOT_FOUND))
+		up->err.kind = ERR_ENV;
 	/* Where exactly it was is of no use to who pressed Ctrl-C. */
 	if (err_is(err, ERR_INTERRUPTED))
 		err_set(&up->err, ERR_INTERRUPTED, 0, "interrupted: stage '%s' is not started",

@@ -198,7 +198,12 @@ int wire_client(struct wiring *w, size_t client, pid_t pid, struct err *err)
 		{ "net.ipv4.conf.default.rp_filter", "0" },
 	};
 
-	if (netns_open_pid(pid, &ns->fd, err) < 0 || ns_open(ns, err) < 0)
+	if (netns_open_pid(pid, &ns->fd, err) < 0)
+		return err_is(err, ERR_NOT_FOUND)
+			       ? err_set(err, ERR_ENV, 0,
+					 "its process %d ended while it was being wired", (int)pid)
+			       : -1;
+	if (ns_open(ns, err) < 0)
 		return -1;
 	for (size_t i = 0; i < ARRAY_SIZE(settings); i++) {
 		if (netns_sysctl_set(ns->fd, settings[i][0], settings[i][1], err) < 0)

@@ -372,6 +372,35 @@ signalled() {
 	assert_gone t-with
 }
 
+@test "a client's process, or its container, goes while it is wired: exit code 3, and which it was" {
+	local gone script
+	sleep 0 &
+	gone=$!
+	wait "$gone"
+	script='{"rules": [
+		{"on": "GET /containers/json", "json": []},
+		{"on": "POST /containers/create", "status": 201, "json": {"Id": "c0ffee"}},
+		{"on": "POST /containers/c0ffee/start", "status": 204}%s]}'
+	for rule in ', {"on": "GET /containers/c0ffee/json", "json": {"State": {"Running": true, "Pid": '$gone', "ExitCode": 0}}}' ''; do
+		mkfifo "$BATS_TEST_TMPDIR/go"
+		# shellcheck disable=SC2059 # the format is the script
+		/usr/bin/python3 "$LABCTL_TREE/tests/lib/fake-engine.py" "$(printf "$script" "$rule")" "$WORLD/fake.sock" \
+			<"$BATS_TEST_TMPDIR/go" >"$BATS_TEST_TMPDIR/fake" 3>&- &
+		exec 8>"$BATS_TEST_TMPDIR/go"
+		wait_for 5 grep -q unix "$BATS_TEST_TMPDIR/fake"
+		DOCKER_HOST=unix://$WORLD/fake.sock try L stage-start two
+		exec 8>&-
+		wait $!
+		rm "$WORLD/fake.sock" "$BATS_TEST_TMPDIR/go"
+		if [ -n "$rule" ]; then
+			expect 3 "client 'client?': its process $gone ended while it was being wired"
+		else
+			expect 3 "client 'client?': *GET /containers/c0ffee/json*(404)"
+		fi
+		assert_gone t-with
+	done
+}
+
 @test "the engine dies after N requests of a start: exit code 3, one message; then stage-stop cleans up" {
 	for n in 0 1 2 3 4 5 6 7 8 9 10 11 12; do
 		/usr/bin/python3 "$LABCTL_TREE/tests/lib/dying-engine.py" "$WORLD/dying.sock" "$n" </dev/null >"$BATS_TEST_TMPDIR/proxy" 3>&- &
