@@ -21,7 +21,8 @@ import time
 
 ROOT = os.path.realpath(os.path.join(os.path.dirname(os.path.abspath(__file__)), "../.."))
 sys.path.insert(0, os.path.join(ROOT, "tests/netport"))
-from service import Redis, Service, free_port, wait_for  # noqa: E402
+from service import Redis, Service  # noqa: E402
+from standin_run import StandIn  # noqa: E402
 
 LOAD = os.path.join(ROOT, "build/release/bench/load")
 CONNECTIONS = 16
@@ -34,26 +35,6 @@ def load(port, seconds, target, body=None, header=None):
     if result["errors"]:
         sys.exit(f"bench: {target}: {result['errors']} errors")
     return result
-
-
-class StandIn:
-    def __init__(self):
-        self.port = free_port()
-        self.process = subprocess.Popen(
-            ["/usr/bin/python3", os.path.join(ROOT, "tests/bench/standin.py"), str(self.port)],
-            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-
-        def answers():
-            if self.process.poll() is not None:
-                sys.exit("bench: the stand-in needs python3-fastapi and uvicorn")
-            return subprocess.run(["curl", "-sfo", "/dev/null",
-                                   f"http://127.0.0.1:{self.port}/docs"], check=False
-                                  ).returncode == 0
-        wait_for("the stand-in answers", answers)
-
-    def close(self):
-        self.process.terminate()
-        self.process.wait()
 
 
 def redis_set(redis, seconds):
