@@ -4,7 +4,6 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "base/mem.h"
 #include "netport/store_sqlite_sql.h"
@@ -114,23 +113,6 @@ static void conclude(const struct store_want *want, const char *value, int64_t i
 	ret->expires = expires;
 }
 
-/* Above every id in the book, and never one that was given back: the time in microseconds, unless
- * the clock went back. Nobody else writes before the transaction ends. */
-static int look_up_id(struct store_sqlite *s, struct err *err)
-{
-	auto_statement stmt = sql_statement(s, SQL_LAST_ID, err);
-	int64_t now, last;
-	struct timespec ts;
-
-	clock_gettime(CLOCK_REALTIME, &ts);
-	now = ts.tv_sec * 1000000 + ts.tv_nsec / 1000;
-	if (!stmt || sql_step(s, stmt, "read", err) < 0)
-		return -1;
-	last = sqlite3_column_int64(stmt, 0);
-	s->next_id = last < now ? now : last + 1;
-	return 0;
-}
-
 static int insert(struct store_sqlite *s, const struct store_want *want,
 		  const struct resource_value *v, struct lease *ret, struct err *err)
 {
@@ -140,7 +122,7 @@ static int insert(struct store_sqlite *s, const struct store_want *want,
 
 	/* A few a time, so that the book does not grow where nobody sweeps. */
 	if (!stmt || (!s->tidied && sql_run(s, SQL_DELETE_SOME_EXPIRED, now, 0, err) < 0) ||
-	    (!s->next_id && look_up_id(s, err) < 0))
+	    (!s->next_id && sql_look_up_id(s, err) < 0))
 		return -1;
 	s->tidied = true;
 	sql_bind_int(stmt, 1, s->next_id);

@@ -53,7 +53,7 @@ const char *const store_schema_steps[] = {
 	"CREATE INDEX lease_value ON lease (value);"
 	"CREATE TABLE setting (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;",
 	/* Each index costs each new lease: a value is found under one resource after the other, as
-	 * there are few. AUTOINCREMENT costs it a row in a table of SQLite's own: see look_up_id(). */
+	 * there are few. AUTOINCREMENT costs it a row in a table of SQLite's own: see sql_look_up_id(). */
 	"CREATE TABLE lease_2 ("
 	"  id INTEGER PRIMARY KEY," COLUMNS "INSERT INTO lease_2 SELECT * FROM lease;"
 	"DROP TABLE lease;"

@@ -150,6 +150,21 @@ int sql_begin(struct store_sqlite *s, struct err *err)
 	return 0;
 }
 
+int sql_look_up_id(struct store_sqlite *s, struct err *err)
+{
+	auto_statement stmt = sql_statement(s, SQL_LAST_ID, err);
+	int64_t now, last;
+	struct timespec ts;
+
+	clock_gettime(CLOCK_REALTIME, &ts);
+	now = ts.tv_sec * 1000000 + ts.tv_nsec / 1000;
+	if (!stmt || sql_step(s, stmt, "read", err) < 0)
+		return -1;
+	last = sqlite3_column_int64(stmt, 0);
+	s->next_id = last < now ? now : last + 1;
+	return 0;
+}
+
 int sql_end(struct store_sqlite *s, int result, struct err *err)
 {
 	if (s->in_batch)

@@ -84,6 +84,9 @@ int sql_run(struct store_sqlite *s, enum store_statement which, int64_t id, int6
 
 /* One operation: a transaction of its own, or part of the batch. */
 int sql_begin(struct store_sqlite *s, struct err *err);
+/* Sets next_id: above every id in the book, and never one that was given back: the time in
+ * microseconds, unless the clock went back. Nobody else writes before the transaction ends. */
+int sql_look_up_id(struct store_sqlite *s, struct err *err);
 /* result >= 0: commits and yields it; -1: rolls back. */
 int sql_end(struct store_sqlite *s, int result, struct err *err);
 
