@@ -113,14 +113,16 @@ void batch_table(const struct batch *b, struct str *out)
 		 b->stage->name, (unsigned long long)b->seed, b->seconds);
 }
 
-/* RFC 4180 */
+/* RFC 4180; and a spreadsheet takes what begins so for a formula, unless an apostrophe is before. */
 static void csv_text(struct str *out, const char *text)
 {
+	const char *mark = *text && strchr("=+-@\t\r", *text) ? "'" : "";
+
 	if (!strpbrk(text, ",\"\r\n")) {
-		str_add(out, text);
+		str_addf(out, "%s%s", mark, text);
 		return;
 	}
-	str_addc(out, '"');
+	str_addf(out, "\"%s", mark);
 	for (; *text; text++) {
 		if (*text == '"')
 			str_addc(out, '"');
