@@ -10,6 +10,7 @@
 #include "base/fs.h"
 #include "base/mem.h"
 #include "base/parse.h"
+#include "base/proc.h"
 #include "grade/memory.h"
 #include "grade/report.h"
 #include "grade/watch.h"
@@ -122,10 +123,14 @@ static void print_table(const struct report *r)
 	fputs(str_get(&text), stdout);
 }
 
-static int write_junit(const struct report *r, const char *path, struct err *err)
+static int write_junit(const struct session *s, const struct report *r, const char *path,
+		       struct err *err)
 {
+	auto_caller_files as_caller = { 0 };
 	auto_str text = { 0 };
 
+	if (caller_files_begin(&s->cmd->ctx->caller, &as_caller, err) < 0)
+		return -1;
 	report_junit(r, &text);
 	return fs_write(path, str_get(&text), text.len, 0644, false, err);
 }
@@ -135,7 +140,7 @@ static int print_results(struct session *s, const struct report *r, struct err *
 	const char *junit = s->args->opt[OPT_JUNIT];
 	auto_str text = { 0 };
 
-	if (junit && write_junit(r, junit, err) < 0)
+	if (junit && write_junit(s, r, junit, err) < 0)
 		return -1;
 	lab_ctx_progress_end(s->cmd->ctx);
 	if (s->cmd->json) {

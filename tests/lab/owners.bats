@@ -10,6 +10,7 @@ setup_file() {
 	world_make
 	use_lab t-ann t-bob t-own
 	stage_two two to 198.18
+	sed -i 's/"title"/"checks": [ { "use": "arp.reply" } ], &/' "$WORLD/stages/two/stage.json"
 	mkdir "$WORLD/src/ann" "$WORLD/src/bob"
 	chown 12345:12345 "$WORLD/src/ann"
 	chown 12347:12347 "$WORLD/src/bob"
@@ -93,6 +94,16 @@ ping_through() {
 	! answers bob 1 || failed=1
 	router_stop "$of_ann"
 	[ -z "${failed-}" ]
+}
+
+@test "check writes its reports with the user's rights" {
+	local router="python3 $LABCTL_TREE/tests/routers/stage1_reference.py"
+	try as ann check --run "$router" --junit "$WORLD/stages/ann.xml"
+	expect 3 "cannot create '$WORLD/stages/ann.xml" 'Permission denied'
+	[ -z "$(find "$WORLD/stages" -name 'ann.xml*')" ]
+	try as ann check --run "$router" --junit "$WORLD/src/ann/junit.xml" --pcap "$WORLD/src/ann/frames"
+	expect 0
+	[ "$(cd "$WORLD/src/ann" && find . -type f ! -name '.*' -user $ANN | sort | tr '\n' ' ')" = './frames/arp.reply.pcap ./junit.xml ' ]
 }
 
 @test "lab-list shows all labs with their owners, to everyone" {
