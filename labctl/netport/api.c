@@ -286,12 +286,12 @@ static void not_allowed(struct call *c)
 	}
 }
 
-/* HEAD is GET without the body, which the server leaves out. The old GET calls that change something
- * are not for it. */
+/* HEAD is GET without the body, which the server leaves out. The old GET calls that change or start
+ * something are not for it. */
 static bool is_for(const struct route *r, const char *method)
 {
 	if (strcmp(method, "HEAD") == 0)
-		return strcmp(r->method, "GET") == 0 && !(r->flags & ROUTE_WRITES);
+		return strcmp(r->method, "GET") == 0 && !(r->flags & (ROUTE_WRITES | ROUTE_STARTS));
 	return strcmp(r->method, method) == 0;
 }
 

@@ -75,6 +75,7 @@ struct call;
 enum route_flags {
 	ROUTE_WRITES = 1 << 0, /* may change the book: part of a batch */
 	ROUTE_OPEN = 1 << 1,   /* needs no caller */
+	ROUTE_STARTS = 1 << 2, /* starts a program */
 };
 
 /* A call as data. handle() fills call->reply, or fails: then the family's error is the reply. */

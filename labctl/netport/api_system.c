@@ -352,7 +352,7 @@ const struct route routes_system[] = {
 	{ NETPORT, .scope = SCOPE_LEASE, .flags = ROUTE_WRITES, .path = "/shell/run_process",
 	  .summary = "Start a program that the service's list allows, and reserve its command line",
 	  .params = command_params, .result = "DataInteger", .handle = run_process },
-	{ NETPORT, .scope = SCOPE_READ, .path = "/shell/execute_command",
+	{ NETPORT, .scope = SCOPE_READ, .flags = ROUTE_STARTS, .path = "/shell/execute_command",
 	  .summary = "Run a command that the service's list allows; true: it ended with status 0",
 	  .params = command_params, .result = "DataBool", .handle = execute_command },
 	{ NETPORT, .scope = SCOPE_READ, .path = "/shell/is_process_running",

@@ -4,6 +4,7 @@
 
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -187,31 +188,60 @@ static void end_child(struct exchange *x, int code)
 	web_resume(x);
 }
 
+static int exit_code(int status)
+{
+	return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+}
+
 static void child_ended(struct exchange *x)
 {
 	int status = 0;
 
 	if (waitpid(x->call.child, &status, WNOHANG) == x->call.child)
-		end_child(x, WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status));
+		end_child(x, exit_code(status));
 }
 
-/* Reaps what nobody waits for, and ends what runs too long. */
+static void reap(struct server *s)
+{
+	int status;
+	pid_t pid;
+
+	while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
+		struct exchange *x = NULL;
+
+		for (unsigned i = 0; i < s->n_children; i++) {
+			if (s->children[i]->call.child == pid)
+				x = s->children[i];
+		}
+		if (x)
+			end_child(x, exit_code(status));
+	}
+}
+
+/* libmicrohttpd does not look at what is suspended. One who only sends no more still waits. */
+static bool client_has_gone(const struct exchange *x)
+{
+	struct pollfd p = { .fd = x->connection ? x->connection->fd : -1 };
+
+	return poll(&p, 1, 0) > 0 && p.revents & (POLLHUP | POLLERR);
+}
+
+/* Reaps also what nobody waits for, and ends what runs too long or for nobody. */
 static void look_after_children(struct server *s)
 {
 	int64_t now = server_now_ms();
 
+	if (now < s->next_reap_ms)
+		return;
+	s->next_reap_ms = now + TICK_MS;
+	reap(s);
 	for (unsigned i = s->n_children; i-- > 0;) {
 		struct exchange *x = s->children[i];
 
-		if (now < x->child_until_ms)
+		if (now < x->child_until_ms && !client_has_gone(x))
 			continue;
 		kill(-x->call.child, SIGKILL);
 		end_child(x, 128 + SIGKILL);
-	}
-	if (!s->n_children && now >= s->next_reap_ms) {
-		s->next_reap_ms = now + TICK_MS;
-		while (waitpid(-1, NULL, WNOHANG) > 0)
-			continue;
 	}
 }
 

@@ -252,7 +252,8 @@ def nonsense_is_refused(s):
     equal(s.call("BREW", "/healthz").status, 405)
     head = s.call("HEAD", "/healthz")
     equal((head.status, head.body), (200, b""))
-    equal(s.call("HEAD", "/db/reserve?resource=x&value=1").status, 405)
+    for target in "/db/reserve?resource=x&value=1", "/shell/execute_command?command=true":
+        equal(s.call("HEAD", target, unix=True).status, 405, target)
     equal(s.get("/healthz").status, 200)
 
 
@@ -557,6 +558,48 @@ def a_book_that_another_writes_waits_its_turn(s):
     equal(got, [True])
 
 
+def children(s):
+    """The states of the service's child processes."""
+    found = []
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            with open(f"/proc/{pid}/stat", encoding="ascii", errors="replace") as f:
+                state, parent = f.read().rsplit(")", 1)[1].split()[:2]
+        except OSError:
+            continue
+        if int(parent) == s.process.pid:
+            found.append(state)
+    return found
+
+
+def commands_end_with_their_clients(s):
+    rules = os.path.join(s.dir, "rules")
+    with open(rules, "w", encoding="ascii") as f:
+        f.write("sleep *\n")
+    t = Service(options=["--allow-shell", rules])
+    held = []
+    try:
+        for _ in range(20):
+            c = t.connect(unix=True)
+            c.request("GET", "/shell/execute_command?command=sleep+1000")
+            held.append(c)
+        for c in held[16:]:
+            r = c.getresponse()
+            equal((r.status, json.loads(r.read())["detail"]),
+                  (503, "too many commands run at once"))
+        # Those that were too many leave no zombies, although others still run.
+        wait_for("16 commands are left", lambda: len(children(t)) == 16)
+        for c in held[:10]:
+            c.close()
+        wait_for("6 commands are left", lambda: len(children(t)) == 6)
+        equal("Z" in children(t), False)
+        equal(t.get("/shell/execute_command", unix=True, command="sleep 0").json, {"data": True})
+    finally:
+        for c in held:
+            c.close()
+        equal(t.close(), 0)
+
+
 TESTS = [two_users_are_refused_each_other_s, the_socket_belongs_to_a_group,
          tokens_open_what_their_scope_says, secrets_are_kept_and_logged_nowhere,
          pages_of_other_sites_are_refused, other_hosts_need_tls_or_a_flag, tls_for_other_hosts,
@@ -564,7 +607,7 @@ TESTS = [two_users_are_refused_each_other_s, the_socket_belongs_to_a_group,
          slow_clients_are_dropped, clients_that_hang_up_at_once_disturb_nobody, kill_9_loses_no_promised_lease, every_value_goes_to_one_only,
          it_stops_and_starts_again_cleanly, sockets_of_the_service_manager,
          a_redis_that_goes_away_and_comes_back, several_hosts_share_one_redis,
-         a_redis_that_is_not_there, a_book_that_another_writes_waits_its_turn]
+         commands_end_with_their_clients, a_redis_that_is_not_there, a_book_that_another_writes_waits_its_turn]
 
 if __name__ == "__main__":
     sys.exit(main(TESTS))
