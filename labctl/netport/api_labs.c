@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* api_labs.c - labctl's own API: labs, to be read. */
+#include <string.h>
+
 #include "base/mem.h"
 #include "netport/api.h"
 #include "netport/lease_text.h"
@@ -7,6 +9,13 @@
 #include "base/banned.h"
 
 #define LABS "/api/labs"
+
+/* Others may keep the name of a lab from being used; that makes no lab. */
+static bool is_lab(const struct lease *l)
+{
+	return str_starts(l->owner, LEASE_LAB_OWNER) &&
+	       strcmp(l->owner + strlen(LEASE_LAB_OWNER), l->value) == 0;
+}
 
 /* The lab with its leases. */
 static int add_lab(struct call *c, const struct lease *lab, struct err *err)
@@ -41,15 +50,19 @@ static int lab_index(struct call *c, struct err *err)
 {
 	const struct lease_filter filter = { .resource = "LAB", .uid = LEASE_ANY_UID };
 	auto_lease_list list = { 0 };
+	bool any = false;
 
 	if (lease_list(c->api->store, &filter, &list, err) < 0)
 		return -1;
 	reply_empty(c, 200);
 	str_add(&c->reply.body, "{\"labs\":[");
 	for (size_t i = 0; i < list.n; i++) {
-		str_add(&c->reply.body, i ? "," : "");
+		if (!is_lab(&list.v[i]))
+			continue;
+		str_add(&c->reply.body, any ? "," : "");
 		if (add_lab(c, &list.v[i], err) < 0)
 			return -1;
+		any = true;
 	}
 	str_add(&c->reply.body, "]}");
 	return 0;
@@ -64,7 +77,7 @@ static int lab_read(struct call *c, struct err *err)
 
 	if (lease_list(c->api->store, &filter, &list, err) < 0)
 		return -1;
-	if (!list.n)
+	if (!list.n || !is_lab(&list.v[0]))
 		return err_set(err, ERR_NOT_FOUND, 0, "there is no lab '%.64s'", c->arg[0]);
 	reply_empty(c, 200);
 	return add_lab(c, &list.v[0], err);

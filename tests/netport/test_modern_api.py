@@ -196,6 +196,10 @@ def labs_and_what_they_hold(s):
     error(ci("GET", "/api/labs/none"), 404, "not_found", "there is no lab 'none'")
     error(admin("DELETE", "/api/leases/INTERFACE/net77"), 409, "conflict",
           "'net77' is a lab's: it ends with 'labctl stage-stop'")
+    # A name that somebody keeps is no lab.
+    equal(s.data("/db/reserve", resource="LAB", value="kept"), True)
+    equal(ci("GET", "/api/labs").json["labs"], labs)
+    error(ci("GET", "/api/labs/kept"), 404, "not_found", "there is no lab 'kept'")
     r = s.get("/db/release_client", unix=True, client="lab:demo")
     equal((r.status, r.json["detail"]), (403, "what a lab holds ends with 'labctl stage-stop'"))
 
