@@ -46,11 +46,19 @@ static inline void auto_key_(struct key *k)
 }
 #define auto_key auto_cleanup(key) struct key
 
+/* A resource that the book knows, but for those in which the service keeps its own records. */
+static bool is_shared(const char *resource)
+{
+	const struct lease l = { .resource = (char *)(uintptr_t)resource };
+
+	return strcmp(resource, CUSTOM) != 0 && !lease_is_internal(&l);
+}
+
 static void take_key(const char *resource, const char *value, struct key *ret)
 {
 	struct resource_value v = { 0 };
 
-	if (strcmp(resource, CUSTOM) != 0 && resource_value_parse(resource, value, &v, NULL) == 0) {
+	if (is_shared(resource) && resource_value_parse(resource, value, &v, NULL) == 0) {
 		*ret = (struct key){ resource, v.text, v.text };
 		return;
 	}
@@ -59,10 +67,14 @@ static void take_key(const char *resource, const char *value, struct key *ret)
 	ret->value = ret->text;
 }
 
+/* A path may be any bytes; a text of JSON may not. */
 static char *record_text(const struct lease *l)
 {
-	return strcmp(l->resource, CUSTOM) == 0 ? xstrdup(l->value)
-						: xasprintf("%s:%s", l->resource, l->value);
+	char *text = strcmp(l->resource, CUSTOM) == 0 ? xstrdup(l->value)
+						      : xasprintf("%s:%s", l->resource, l->value);
+
+	utf8_repair(text);
+	return text;
 }
 
 static struct lease_request request_of(const struct call *c, const char *resource)

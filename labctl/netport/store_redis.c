@@ -30,6 +30,7 @@ static struct store_redis *self(struct store *s)
 
 /* ---- leases as JSON ---- */
 
+/* NULL: something of it is not UTF-8. */
 static char *lease_text(const struct lease *l, const struct resource_value *v)
 {
 	json_t *doc = json_pack("{s:s, s:s, s:s, s:I, s:s, s:i, s:s, s:s, s:I, s:I}", "resource",
@@ -171,6 +172,8 @@ static int acquire_once(struct store_redis *s, const struct store_want *want,
 	const char *argv[] = { text, want->again_ok ? "1" : "0", ttl, dry ? "1" : "0", NULL };
 	auto_redis_reply r = NULL;
 
+	if (!text)
+		return err_set(err, ERR_USAGE, 0, "%s keeps UTF-8 text only", s->base.name);
 	if (redis_run(s, REDIS_ACQUIRE, argv, &r, err) < 0)
 		return -1;
 	return take_result(s, r, ret, err);

@@ -141,7 +141,7 @@ class Service:
 
     def run(self, *words, check=True):
         done = subprocess.run([LABCTL, *words], env=self.environment(), capture_output=True,
-                              text=True, timeout=60)
+                              text=True, errors="replace", timeout=60)
         if check and done.returncode:
             raise AssertionError(f"labctl {' '.join(words)}: {done.returncode} {done.stderr}")
         return done

@@ -245,13 +245,37 @@ def system_info_in_python_s_words(s):
     equal(info["ram"], f"{round(total / 1024 ** 3)} GB")
 
 
+def the_service_s_own_records_are_no_resources(s):
+    for resource in "PORTMASTER", "IDEMPOTENCY":
+        equal(s.data("/db/reserve", resource=resource, value="web"), True)
+        equal(s.data("/db/reserve", resource=resource, value="web"), False)
+        true(f"{resource}:web" in s.data("/db/my_resources"))
+    r = s.call("POST", "/v1/services", {"name": "web", "start": 5000, "end": 5001})
+    equal(r.status, 201, r)
+    equal(s.data("/db/release_resource", resource="PORTMASTER", value="web"), True)
+    equal(s.get("/v1/services/web").status, 200)
+
+
+def a_path_of_any_bytes_is_listed(s):
+    path = os.fsdecode(b"/tmp/\xff")
+    done = s.run("netport", "acquire", "PATH", path, "--owner", "odd", check=False)
+    if s.store:
+        equal(done.returncode, 2, done.stderr)
+        true("keeps UTF-8 text only" in done.stderr, done.stderr)
+        return
+    equal(done.returncode, 0, done.stderr)
+    equal(s.data("/db/get_client_resources", client_ip="odd"), ["PATH:/tmp/?"])
+    equal(s.data("/db/get_all_resources"), {"odd": [["PATH:/tmp/?"]]})
+
+
 TESTS = [reserve_is_true_once, any_resource_and_value_can_be_reserved, is_reserved_by_anyone,
          lists_take_regular_expressions, release_only_one_s_own, release_client_own_and_foreign,
          all_resources_and_clients, get_port_wanted_or_another, get_port_is_never_one_in_use,
          a_port_s_pool_comes_first_then_any, interfaces_and_paths, wrong_parameters_are_422,
          unknown_paths_and_methods, shell_is_shut_without_a_list,
          shell_starts_what_the_list_allows, a_running_process_is_found_by_name,
-         system_info_in_python_s_words]
+         system_info_in_python_s_words, the_service_s_own_records_are_no_resources,
+         a_path_of_any_bytes_is_listed]
 
 if __name__ == "__main__":
     sys.exit(main(TESTS, with_stores=True))
