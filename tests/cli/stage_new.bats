@@ -71,3 +71,14 @@ teardown_file() { rm -rf "$WORLD"; }
 	expect 3 'Permission denied' 'labctl stage-new ./two'
 	[ ! -e "$WORLD/stages/two" ]
 }
+
+@test "the stages that labctl brings have all parts that a new one has, and say how to be graded" {
+	local readme part
+	for readme in "$LABCTL_TREE"/stages/stage[1-6]/README.md; do
+		for part in 'What it must do' 'The theory' 'What to read' 'Trying it by hand' 'When it does not work'; do
+			grep -q -x "## $part" "$readme" || { echo "$readme: $part" && false; }
+		done
+		sed -n '/^## The theory$/,/^## What to read$/p' "$readme" | grep -q '^```' || { echo "$readme: no diagram" && false; }
+		grep -q 'labctl check' "$readme" || { echo "$readme: no labctl check" && false; }
+	done
+}
