@@ -52,12 +52,17 @@ static int inspect_link(const struct arena *a, struct nl *nl, size_t network, un
 	if (link_get(nl, ifname, &info, err) < 0)
 		return -1;
 	if (info.master)
-		strv_addf(out, "%s is a port of a bridge: the kernel passes frames on by itself",
+		strv_addf(out,
+			  "the interface %s is a port of a bridge: the kernel passes frames on by "
+			  "itself",
 			  ifname);
 	if (info.xdp)
 		strv_addf(out, "an XDP program is attached to %s", ifname);
 	if (!(info.flags & IFF_UP))
-		strv_addf(out, "%s is down (set it up again: ip link set %s up)", ifname, ifname);
+		strv_addf(out,
+			  "the interface %s is down (set it up again: ip link set %s up; then "
+			  "labctl repair)",
+			  ifname, ifname);
 	*ret_index = info.ifindex;
 	return 0;
 }
@@ -78,7 +83,9 @@ static int inspect_addresses(const struct arena *a, struct nl *nl, struct strv *
 			    ipnet_contains(&routes[i].to, &a->stage->networks[k].router))
 				strv_addf(out,
 					  "the address %s is the kernel's own: it answers ARP and "
-					  "ping in your program's place",
+					  "ping in your program's place (it takes its "
+					  "addresses back when a link was down and up: "
+					  "labctl repair mends it)",
 					  ipaddr_format(&a->stage->networks[k].router, text));
 		}
 	}
