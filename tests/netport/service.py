@@ -119,6 +119,7 @@ class Service:
 
     def start(self):
         with open(self.log, "ab") as log:
+            self.said = len(self.text())
             self.process = subprocess.Popen(
                 [LABCTL, "netport", "serve", "-p", str(self.port), "--socket", self.socket,
                  *self.options], env=self.environment(), stdin=subprocess.DEVNULL,
@@ -128,10 +129,12 @@ class Service:
     def is_ready(self):
         if self.process.poll() is not None:
             raise AssertionError("the service ended: " + self.text())
+        # The Unix socket comes first: that it answers does not say that TCP does.
+        if "-q" not in self.options:
+            return "netport listens on" in self.text()[self.said:]
         try:
-            with socket.socket(socket.AF_UNIX) as s:
-                s.connect(self.socket)
-                return True
+            socket.create_connection(("127.0.0.1", self.port)).close()
+            return True
         except OSError:
             return False
 
