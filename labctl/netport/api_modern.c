@@ -236,8 +236,7 @@ static int acquire(struct call *c, const struct wish *w, struct lease *ret, stru
 				    : hostview_usable,
 			  port ? (void *)c->api->ports : &view, ret, NULL, err) < 0)
 		return -1;
-	if (port)
-		ports_forget(c->api->ports);
+	ports_leased(c->api->ports, ret);
 	return 0;
 }
 
@@ -369,8 +368,7 @@ static int lease_renewal(struct call *c, struct err *err)
 	    claim_of(c, &claim, err) < 0 ||
 	    lease_renew(c->api->store, c->arg[0], c->arg[1], &claim, ttl_ms, &l, err) < 0)
 		return -1;
-	if (strcmp(l.resource, "PORT") == 0)
-		ports_forget(c->api->ports);
+	ports_leased(c->api->ports, &l);
 	reply_lease(c, 200, &l);
 	return 0;
 }

@@ -321,6 +321,14 @@ void ports_look_ahead(struct ports *p)
 	portahead_begin(p->ahead, wanted, n);
 }
 
+void ports_leased(struct ports *p, const struct lease *l)
+{
+	uint32_t port;
+
+	if (strcmp(l->resource, "PORT") == 0 && port_number(l->value, &port))
+		mark(p, port, l->expires);
+}
+
 void ports_released(struct ports *p, const char *resource, const char *value)
 {
 	uint32_t port;

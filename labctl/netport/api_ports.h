@@ -43,6 +43,8 @@ int ports_pool(struct ports *p, uint32_t *ret_first, uint32_t *ret_last,
 	       struct err *err) MUST_CHECK;
 /* The map forgets what it knows: a batch was rolled back, or leases went. */
 void ports_forget(struct ports *p);
+/* This lease was made or changed; what is none of a port does not matter. */
+void ports_leased(struct ports *p, const struct lease *l);
 /* This port's lease ended. */
 void ports_released(struct ports *p, const char *resource, const char *value);
 /* This port's lease lasts now. */

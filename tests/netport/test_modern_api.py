@@ -78,6 +78,22 @@ def any_value_of_a_range_or_the_pool(s):
     error(r, 404, "not_found", "RACK has no pool")
 
 
+def a_port_is_free_again_when_its_lease_has_expired(s):
+    ci = Caller(s, "ci")
+    some = {"resource": "PORT", "range": "23000-23001", "order": "lowest"}
+    equal(ci.lease(**some)["value"], "23000")
+    # Named, and one that was found: both expire, by acquiring and by renewing.
+    ci.lease(resource="PORT", value=23001, ttl=3600)
+    error(ci("POST", "/api/leases", some), 409, "conflict", "no port of '23000-23001' is free")
+    for port in "23001", "23000":
+        equal(ci("POST", f"/api/leases/PORT/{port}/renew", {"ttl": 0.2}).status, 200)
+        wait_for("the port is free", lambda: ci("POST", "/api/leases", some).status == 201)
+        equal(ci("GET", f"/api/leases/PORT/{port}").json["expires"], None)
+    ci("DELETE", "/api/leases/PORT/23000")
+    ci.lease(resource="PORT", value=23000, ttl=0.2)
+    wait_for("the port is free", lambda: ci("POST", "/api/leases", some).status == 201)
+
+
 def what_is_held_or_in_use_is_refused(s):
     ci, other = Caller(s, "ci"), Caller(s, "other")
     l = ci.lease(resource="SUBNET", value="10.9.0.0/16")
@@ -288,7 +304,8 @@ def replies_fit_the_description(s):
 
 
 BOTH = [a_lease_is_taken_read_renewed_released, any_value_of_a_range_or_the_pool, curl_s_default_type_is_forgiven,
-        what_is_held_or_in_use_is_refused, bad_requests_say_what_is_wrong,
+        what_is_held_or_in_use_is_refused,
+         a_port_is_free_again_when_its_lease_has_expired, bad_requests_say_what_is_wrong,
         an_idempotency_key_makes_a_request_safe_to_repeat, lists_can_be_filtered_and_paged,
         a_lease_ends_at_its_time, pools_are_read_and_set, labs_and_what_they_hold,
         the_command_line_and_the_service_share_one_book, health_metrics_whoami,
