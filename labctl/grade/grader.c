@@ -244,13 +244,13 @@ static int wait_ready(struct grader *g, size_t *ret_n, struct err *err)
 	return 0;
 }
 
-static int start_program(struct grader *g, struct err *err)
+/* *ret_answered: on how many networks it answered before the first check. */
+static int start_program(struct grader *g, size_t *ret_answered, struct err *err)
 {
-	size_t answered;
 	char line[200];
 
 	if (runner_start(g->options->program, g->probe, &g->runner, err) < 0 ||
-	    wait_ready(g, &answered, err) < 0)
+	    wait_ready(g, ret_answered, err) < 0)
 		return -1;
 	if (!runner_was_never(g->runner))
 		return 0;
@@ -366,13 +366,14 @@ static int write_pcap(struct grader *g, const struct result *r, struct err *err)
 static int revive(struct grader *g, struct trial *t, struct err *err)
 {
 	struct err e = { 0 };
+	size_t answered;
 	char line[200];
 
 	if (!g->runner || (runner_alive(g->runner) && !g->restart))
 		return 0;
 	g->restart = false;
 	runner_stop(steal_ptr(&g->runner));
-	if (start_program(g, &e) < 0) {
+	if (start_program(g, &answered, &e) < 0) {
 		if (!err_is(&e, ERR_ENV)) {
 			*err = e;
 			return -1;
@@ -529,6 +530,7 @@ static int prove_silence(struct grader *g, char **ret_who, struct err *err)
 static int run_program(struct grader *g, struct results *ret, struct err *err)
 {
 	auto_free char *who = NULL;
+	size_t answered;
 
 	if (prove_silence(g, &who, err) < 0)
 		return -1;
@@ -536,12 +538,40 @@ static int run_program(struct grader *g, struct results *ret, struct err *err)
 		all_errors(ret, who);
 		return 0;
 	}
-	if (start_program(g, err) < 0)
+	if (start_program(g, &answered, err) < 0)
 		return -1;
-	if (runner_alive(g->runner))
+	if (runner_alive(g->runner)) {
+		if (!answered)
+			ret->notice =
+				xasprintf("Your program runs, but in %.0f seconds it answered "
+					  "nobody who asked for the router's address.",
+					  READY_NS / 1e9 * g->slowness);
 		return try_all(g, ret, err);
+	}
 	never_answered(g, ret);
 	return 0;
+}
+
+/* Perhaps the student forgot to start it: then a lesson about ARP does not help. */
+static int note_nobody(struct grader *g, struct results *all, struct err *err)
+{
+	auto_free char *who = NULL;
+
+	for (size_t i = 0; i < all->n; i++) {
+		if (all->v[i].verdict == VERDICT_PASS || all->v[i].verdict == VERDICT_ERROR)
+			return 0;
+	}
+	if (probe_forget(g->probe, err) < 0 || prove_silence(g, &who, err) < 0)
+		return -1;
+	if (!who)
+		all->notice = xstrdup("Nobody answers anything. Does your program run? Start it by "
+				      "'labctl run -- COMMAND', or here by --run COMMAND.");
+	return 0;
+}
+
+static int grade_running(struct grader *g, struct results *ret, struct err *err)
+{
+	return try_all(g, ret, err) < 0 ? -1 : note_nobody(g, ret, err);
 }
 
 static int run(struct grader *g, struct results *ret, struct err *err)
@@ -555,7 +585,7 @@ static int run(struct grader *g, struct results *ret, struct err *err)
 		return -1;
 	if (!fair)
 		return 0;
-	if ((g->options->program ? run_program(g, ret, err) : try_all(g, ret, err)) < 0)
+	if ((g->options->program ? run_program(g, ret, err) : grade_running(g, ret, err)) < 0)
 		return -1;
 	/* Again: it may have been arranged meanwhile. */
 	return judge_fairness(g, ret, &fair, err);

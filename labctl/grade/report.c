@@ -207,6 +207,10 @@ void report_head(const struct report *r, struct str *out)
 	paint(r, PAINT_BOLD, r->stage->name, out);
 	str_addf(out, ": %s", r->stage->title);
 	str_addf(out, "  (lab %s, seed %llu)\n\n", r->lab, (unsigned long long)r->results->seed);
+	if (!r->results->notice)
+		return;
+	wrap(r->results->notice, "  ", out);
+	str_add(out, "\n");
 }
 
 static void compared_table(const struct report *r, const struct result *c, struct str *out)
@@ -273,9 +277,11 @@ static void lesson(const struct report *r, const struct result *c, struct str *o
 		*sentence = (char)(*sentence - 'a' + 'A');
 	wrap(sentence, "        ", out);
 	compared_table(r, c, out);
-	/* After a crash its own words are the hint. */
+	/* After a crash its own words are the hint, and nothing else is. */
 	if (c->output && *c->output)
 		last_words(c->output, out);
+	else if (c->output)
+		str_add(out, "        Your program printed nothing.\n");
 	else if (c->verdict == VERDICT_FAIL)
 		hints(r, c, out);
 }

@@ -154,6 +154,7 @@ static void test_somebody_else(void **state)
 		   "without your program: is your program, or another router, "
 		   "still running?");
 	assert_int_equal(running.passed, running.n);
+	assert_null(running.notice);
 }
 
 static void test_no_program(void **state)
@@ -166,6 +167,20 @@ static void test_no_program(void **state)
 	assert_int_equal(r.failed, 1);
 	assert_int_equal(r.pending, r.n - 1);
 	assert_string_equal(r.v[0].reason, "the router did not answer who-has for its own address");
+	assert_string_equal(r.notice, "Nobody answers anything. Does your program run? Start it by "
+				      "'labctl run -- COMMAND', or here by --run COMMAND.");
+}
+
+static void test_never_answers(void **state)
+{
+	auto_results r = { 0 };
+
+	(void)state;
+	need_root();
+	grade_it("exec sleep 100", "arp.reply", &r);
+	assert_int_equal(r.failed, 1);
+	assert_true(str_starts(r.notice, "Your program runs, but in "));
+	assert_non_null(strstr(r.notice, " answered nobody who asked for the router's address."));
 }
 
 static void test_dies_at_once(void **state)
@@ -226,8 +241,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_ways),	      cmocka_unit_test(test_arranged_later),
 		cmocka_unit_test(test_somebody_else), cmocka_unit_test(test_no_program),
-		cmocka_unit_test(test_dies_at_once),  cmocka_unit_test(test_cannot_start),
-		cmocka_unit_test(test_stops_all),
+		cmocka_unit_test(test_never_answers), cmocka_unit_test(test_dies_at_once),
+		cmocka_unit_test(test_cannot_start),  cmocka_unit_test(test_stops_all),
 	};
 
 	mem_adopt_jansson();

@@ -180,6 +180,15 @@ static void test_table(void **state)
 	assert_non_null(strstr(plain.s,
 			       "1 of 4 passed, 2 of 8 points, 1 could not be graded, 1 not "
 			       "tried (1.5 s)\n"));
+	assert_null(strstr(plain.s, "printed nothing"));
+	r.v[1].output = xstrdup("");
+	r.notice = xstrdup("Does it run?");
+	str_done(&plain);
+	report_head(&rep, &plain);
+	report_check(&rep, &r.v[1], &plain);
+	assert_non_null(strstr(plain.s, "seed 42)\n\n  Does it run?\n\n  FAIL"));
+	assert_non_null(strstr(plain.s, "        Your program printed nothing.\n"));
+	assert_null(strstr(plain.s, "Hint 1"));
 	rep.colour = true;
 	report_check(&rep, &r.v[0], &colour);
 	assert_non_null(strstr(colour.s, "\033[32mpass \033[0m"));
