@@ -130,6 +130,23 @@ static void drop_slow(struct server *s)
 	}
 }
 
+/* Whoever has sent all of his requests, and then an end, has all of his replies when no request
+ * followed the last reply. */
+static void let_ended_go(struct server *s)
+{
+	if (!s->any_ended)
+		return;
+	s->any_ended = false;
+	for (const struct connection *c = s->first; c; c = c->next) {
+		if (!c->ended || !c->idle_turn || c->tls)
+			continue;
+		if (c->idle_turn + 1 < s->turn)
+			shutdown(c->fd, SHUT_RDWR);
+		else
+			s->any_ended = true;
+	}
+}
+
 /* ---- children ---- */
 
 static void forget_child(struct server *s, struct exchange *x)
@@ -394,8 +411,10 @@ static void sweep(struct server *s)
 static void turn(struct server *s)
 {
 	struct epoll_event ev[EVENTS];
-	int timeout = s->n_batch || web_is_due(s) ? 0 : TICK_MS;
+	int timeout = s->n_batch || s->any_ended || web_is_due(s) ? 0 : TICK_MS;
 	int n = epoll_wait(s->epoll, ev, EVENTS, timeout);
+
+	s->turn++;
 
 	for (int i = 0; i < n; i++) {
 		struct watch *w = ev[i].data.ptr;
@@ -410,6 +429,7 @@ static void turn(struct server *s)
 	serve_some(s);
 	gather(s);
 	run_batch(s);
+	let_ended_go(s);
 	drop_slow(s);
 	look_after_children(s);
 	sweep(s);

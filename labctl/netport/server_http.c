@@ -96,6 +96,8 @@ static void *on_target(void *arg, const char *target, struct MHD_Connection *mhd
 	x->target = xstrdup(target);
 	x->began_us = server_now_us();
 	x->child.fd = -1;
+	if (x->connection)
+		x->connection->idle_turn = 0;
 	return x;
 }
 
@@ -111,8 +113,11 @@ static void on_completed(void *arg, struct MHD_Connection *mhd, void **context,
 		return;
 	if (x->state == EXCHANGE_WAITS)
 		server_gone(s, x);
-	if (x->connection)
+	if (x->connection) {
 		touch(s, x->connection);
+		x->connection->idle_turn = s->turn;
+		s->any_ended |= x->connection->ended;
+	}
 	exchange_free(x);
 	*context = NULL;
 }
@@ -143,12 +148,19 @@ static void add_headers(struct MHD_Response *response, const struct reply *reply
 		MHD_add_response_header(response, "Retry-After", "1");
 }
 
-/* libmicrohttpd misses an end that came together with the request: the peer would wait for ours. */
-static bool peer_has_ended(const struct connection *c)
+/* libmicrohttpd misses an end that came together with the request: the peer would wait for ours.
+ * See let_ended_go(). */
+static void look_for_end(struct exchange *x, struct MHD_Response *response)
 {
+	struct connection *c = x->connection;
 	char byte;
 
-	return c && recv(c->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 0;
+	if (!c || recv(c->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) != 0)
+		return;
+	c->ended = true;
+	/* TLS has an end of its own, which only libmicrohttpd can say. */
+	if (c->tls)
+		MHD_add_response_header(response, "Connection", "close");
 }
 
 static enum MHD_Result send_reply(struct exchange *x)
@@ -168,8 +180,7 @@ static enum MHD_Result send_reply(struct exchange *x)
 		return MHD_NO;
 	}
 	add_headers(response, reply);
-	if (peer_has_ended(x->connection))
-		MHD_add_response_header(response, "Connection", "close");
+	look_for_end(x, response);
 	x->state = EXCHANGE_SENT;
 	stats_request(x, status, len);
 	rc = MHD_queue_response(x->mhd, status, response);

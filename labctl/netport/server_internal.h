@@ -51,8 +51,10 @@ struct connection {
 	struct connection *prev, *next;
 	int fd;
 	bool is_unix, tls, loopback;
-	int64_t since_ms; /* monotonic; when it last began or ended something */
-	char peer[64];	  /* "uid 1000", "127.0.0.1": who is counted */
+	bool ended;	    /* the peer sends no more */
+	uint64_t idle_turn; /* when its last request was over; 0: one is under way */
+	int64_t since_ms;   /* monotonic; when it last began or ended something */
+	char peer[64];	    /* "uid 1000", "127.0.0.1": who is counted */
 	struct api_caller caller;
 	char token[TOKEN_TEXT]; /* the last one that was right; "": none */
 	unsigned token_load;	/* the tokens' file then */
@@ -107,6 +109,8 @@ struct server {
 	unsigned n_listeners;
 	struct connection *first, *last;
 	unsigned n_connections;
+	uint64_t turn;
+	bool any_ended; /* some connection is to be let go soon */
 	struct exchange *batch[CONNECTIONS_MAX];
 	unsigned n_batch, n_last[2]; /* of this turn, of the two before */
 	struct exchange *children[CHILDREN_MAX];

@@ -345,6 +345,18 @@ def hang_up(s, times):
         c.close()
 
 
+def many_requests_and_an_end_get_all_replies(s):
+    """Pipelined, as by printf | nc."""
+    for unix in False, True:
+        for call in "/networking/get_port", "/db/my_resources":
+            with socket.socket(socket.AF_UNIX if unix else socket.AF_INET) as c:
+                c.settimeout(20)
+                c.connect(s.socket if unix else ("127.0.0.1", s.port))
+                c.sendall(f"GET {call} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode() * 300)
+                c.shutdown(socket.SHUT_WR)
+                equal(c.makefile("rb").read().count(b'{"data":'), 300, (unix, call))
+
+
 def clients_that_hang_up_at_once_disturb_nobody(s):
     """In the middle of a batch, by a reset and in good order; others are answered meanwhile."""
     stop, replies = threading.Event(), []
@@ -604,7 +616,8 @@ TESTS = [two_users_are_refused_each_other_s, the_socket_belongs_to_a_group,
          tokens_open_what_their_scope_says, secrets_are_kept_and_logged_nowhere,
          pages_of_other_sites_are_refused, other_hosts_need_tls_or_a_flag, tls_for_other_hosts,
          too_large_is_refused, nonsense_is_refused, one_peer_s_flood_is_answered_with_429,
-         slow_clients_are_dropped, clients_that_hang_up_at_once_disturb_nobody, kill_9_loses_no_promised_lease, every_value_goes_to_one_only,
+         slow_clients_are_dropped, many_requests_and_an_end_get_all_replies,
+         clients_that_hang_up_at_once_disturb_nobody, kill_9_loses_no_promised_lease, every_value_goes_to_one_only,
          it_stops_and_starts_again_cleanly, sockets_of_the_service_manager,
          a_redis_that_goes_away_and_comes_back, several_hosts_share_one_redis,
          commands_end_with_their_clients, a_redis_that_is_not_there, a_book_that_another_writes_waits_its_turn]
