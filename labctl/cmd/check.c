@@ -210,6 +210,8 @@ static int grade_after_save(struct session *s, struct err *err)
 
 static int watch(struct session *s, struct err *err)
 {
+	/* What programs read has nothing but results in it. */
+	FILE *talk = s->cmd->json || s->args->opt[OPT_TAP] ? stderr : stdout;
 	const char *dir = s->lab->src_dir;
 	struct err e = { 0 };
 	auto_fd fd = -1;
@@ -221,11 +223,12 @@ static int watch(struct session *s, struct err *err)
 		return -1;
 	code = grade_once(s, NULL, &e);
 	while (code >= 0) {
-		printf("\nwatching %s: save a file to grade again, Ctrl-C to end\n", dir);
 		fflush(stdout);
+		fprintf(talk, "\nwatching %s: save a file to grade again, Ctrl-C to end\n", dir);
+		fflush(talk);
 		if (watch_wait(fd, dir, &e) < 0)
 			break;
-		putchar('\n');
+		fputc('\n', talk);
 		code = grade_after_save(s, &e);
 	}
 	if (code >= 0 && err_is(&e, ERR_INTERRUPTED))
@@ -233,6 +236,14 @@ static int watch(struct session *s, struct err *err)
 	if (err)
 		*err = e;
 	return -1;
+}
+
+static int refuse_both(const struct args *args, int a, int b, struct err *err)
+{
+	if (!args->opt[a] || !args->opt[b])
+		return 0;
+	return err_set(err, ERR_USAGE, 0, "--%s or --%s, not both", options[a].name,
+		       options[b].name);
 }
 
 static int run(struct cmd *cmd, const struct args *args, struct err *err)
@@ -243,6 +254,11 @@ static int run(struct cmd *cmd, const struct args *args, struct err *err)
 
 	if (args->opt[OPT_EXPLAIN])
 		return explain(args->opt[OPT_EXPLAIN], err);
+	if (refuse_both(args, OPT_ONLY, OPT_FAILED, err) < 0 ||
+	    refuse_both(args, OPT_WATCH, OPT_FAILED, err) < 0)
+		return -1;
+	if (cmd->json && args->opt[OPT_TAP])
+		return err_set(err, ERR_USAGE, 0, "--json or --tap, not both");
 	if (session_running(cmd->ctx, &l, err) < 0)
 		return -1;
 	s.lab = l;

@@ -107,6 +107,16 @@ ping_through() {
 	rm -r "$LABCTL_STATE/grade" # the grader's memory outlives a lab
 }
 
+@test "check: options that say opposite things are refused" {
+	try as ann check --only arp --failed
+	expect 2 '--only or --failed, not both'
+	try as ann check --watch --failed
+	expect 2 '--watch or --failed, not both'
+	try as ann --json check --tap
+	expect 2
+	expect_out '"message": "--json or --tap, not both"'
+}
+
 @test "lab-list shows all labs with their owners, to everyone" {
 	try as bob lab-list
 	expect 0
