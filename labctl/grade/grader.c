@@ -423,8 +423,11 @@ static int try_check(struct grader *g, struct result *r, struct err *err)
 static int try_all(struct grader *g, struct results *all, struct err *err)
 {
 	const struct grader_options *o = g->options;
+	size_t done = 0, n = 0;
 	bool stop = false;
 
+	for (size_t i = 0; i < all->n; i++)
+		n += all->v[i].selected;
 	for (size_t i = 0; i < all->n && !stop; i++) {
 		struct result *r = &all->v[i];
 		const struct result *blocker = blocked_by(all, r);
@@ -432,7 +435,7 @@ static int try_all(struct grader *g, struct results *all, struct err *err)
 		if (!r->selected)
 			continue;
 		if (o->progress)
-			o->progress(o->progress_arg, r, i, all->n, false);
+			o->progress(o->progress_arg, r, done, n, false);
 		if (blocker)
 			r->reason = xasprintf("not tried, because %s %s", blocker->id,
 					      blocker->verdict == VERDICT_PENDING ? "was not tried"
@@ -440,7 +443,8 @@ static int try_all(struct grader *g, struct results *all, struct err *err)
 		else if (try_check(g, r, err) < 0)
 			return -1;
 		if (o->progress)
-			o->progress(o->progress_arg, r, i, all->n, true);
+			o->progress(o->progress_arg, r, done, n, true);
+		done++;
 		stop = o->stop_at_failure && r->verdict != VERDICT_PASS;
 	}
 	return 0;

@@ -198,6 +198,28 @@ static void test_dies_at_once(void **state)
 	assert_string_equal(r.v[1].reason, "not tried, because your program ended");
 }
 
+static void note_progress(void *arg, const struct result *r, size_t i, size_t n, bool after)
+{
+	struct str *said = arg;
+
+	str_addf(said, "%s %zu of %zu%s\n", r->id, i + after, n, after ? "" : "...");
+}
+
+static void test_progress(void **state)
+{
+	auto_str said = { 0 };
+	struct grader_options o = { .only = "eth",
+				    .progress = note_progress,
+				    .progress_arg = &said };
+	auto_results r = { 0 };
+
+	(void)state;
+	need_root();
+	assert_int_equal(grade(&the_arena.arena, &o, &r, NULL), 0);
+	assert_string_equal(said.s, "eth.rewrite 0 of 2...\neth.rewrite 1 of 2\n"
+				    "eth.other 1 of 2...\neth.other 2 of 2\n");
+}
+
 static void test_cannot_start(void **state)
 {
 	struct runner_spec program = { "/nonexistent/router", arena_become, &the_arena };
@@ -242,7 +264,8 @@ int main(void)
 		cmocka_unit_test(test_ways),	      cmocka_unit_test(test_arranged_later),
 		cmocka_unit_test(test_somebody_else), cmocka_unit_test(test_no_program),
 		cmocka_unit_test(test_never_answers), cmocka_unit_test(test_dies_at_once),
-		cmocka_unit_test(test_cannot_start),  cmocka_unit_test(test_stops_all),
+		cmocka_unit_test(test_progress),      cmocka_unit_test(test_cannot_start),
+		cmocka_unit_test(test_stops_all),
 	};
 
 	mem_adopt_jansson();
