@@ -12,6 +12,7 @@
 #include "base/mem.h"
 #include "grade/fair.h"
 #include "grade/pcap.h"
+#include "grade/results.h"
 #include "grade/trial.h"
 #include "net/netns.h"
 
@@ -27,20 +28,6 @@
 #define LATE_UNIT_NS	 (5 * NS_PER_MS)
 #define SLOWNESS_MAX	 8.0
 #define CALIBRATE_TURNS	 8
-
-void results_done(struct results *r)
-{
-	for (size_t i = 0; i < r->n; i++) {
-		free(r->v[i].id);
-		free(r->v[i].reason);
-		free(r->v[i].output);
-		json_decref(r->v[i].expected);
-		json_decref(r->v[i].seen);
-	}
-	free(r->v);
-	free(r->notice);
-	*r = (struct results){ 0 };
-}
 
 uint64_t grader_silence_ns(const struct grader *g)
 {
@@ -261,92 +248,6 @@ static int start_program(struct grader *g, size_t *ret_answered, struct err *err
 
 /* Results */
 
-/* `only` names a check (all its uses, or one by "#n"), or else a family: "arp". */
-static bool selects(const struct grader_options *o, bool family, const struct result *r)
-{
-	if (o->ids) {
-		for (size_t i = 0; i < o->ids->n; i++) {
-			if (strcmp(o->ids->v[i], r->id) == 0)
-				return true;
-		}
-		return false;
-	}
-	if (!o->only || strcmp(r->id, o->only) == 0 || strcmp(r->entry->use, o->only) == 0)
-		return true;
-	return family && str_starts(r->id, o->only) && r->id[strlen(o->only)] == '.';
-}
-
-static int make_results(const struct stage *s, const struct grader_options *o, struct results *ret,
-			struct err *err)
-{
-	size_t selected = 0;
-
-	for (size_t i = 0; i < s->n_checks; i++) {
-		const struct stage_check *e = &s->checks[i];
-		struct result *r = array_push(ret->v, ret->n);
-		unsigned before = 0, all = 0;
-
-		for (size_t k = 0; k < s->n_checks; k++) {
-			bool same = strcmp(s->checks[k].use, e->use) == 0;
-
-			all += same;
-			before += same && k <= i;
-		}
-		r->entry = e;
-		r->id = all > 1 ? xasprintf("%s#%u", e->use, before) : xstrdup(e->use);
-		if (check_lookup(e->use, &r->check, err) < 0 ||
-		    check_args_valid(r->check, e->args, err) < 0)
-			return err_wrap(err, "stage '%s'", s->name);
-		r->max_points = json_object_get(e->args, "points") ? e->points : r->check->points;
-		r->verdict = VERDICT_PENDING;
-	}
-	for (int family = 0; family < 2 && !selected; family++) {
-		for (size_t i = 0; i < ret->n; i++) {
-			ret->v[i].selected = selects(o, family, &ret->v[i]);
-			selected += ret->v[i].selected;
-		}
-	}
-	if (selected)
-		return 0;
-	if (!s->n_checks)
-		return err_set(err, ERR_STAGE, 0, "stage '%s' has no checks", s->name);
-	if (!o->only)
-		return err_set(err, ERR_USAGE, 0, "no check was chosen");
-	err_set(err, ERR_NOT_FOUND, 0, "stage '%s' has no check '%.64s'", s->name, o->only);
-	return err_hint(err, "'labctl check --explain all' lists the checks");
-}
-
-static void count_results(struct results *r)
-{
-	for (size_t i = 0; i < r->n; i++) {
-		const struct result *c = &r->v[i];
-
-		if (!c->selected)
-			continue;
-		r->passed += c->verdict == VERDICT_PASS;
-		r->failed += c->verdict == VERDICT_FAIL;
-		r->errors += c->verdict == VERDICT_ERROR;
-		r->pending += c->verdict == VERDICT_PENDING;
-		r->score += c->points;
-		r->max_score += c->max_points;
-	}
-}
-
-/* The first check that this one needs and that was tried without being passed. */
-static const struct result *blocked_by(const struct results *all, const struct result *r)
-{
-	for (size_t i = 0; i < all->n; i++) {
-		const struct result *o = &all->v[i];
-
-		if (o == r)
-			break;
-		if (o->selected && o->verdict != VERDICT_PASS &&
-		    check_needs(r->check, o->check->id))
-			return o;
-	}
-	return NULL;
-}
-
 static int write_pcap(struct grader *g, const struct result *r, struct err *err)
 {
 	const struct grader_options *o = g->options;
@@ -430,7 +331,7 @@ static int try_all(struct grader *g, struct results *all, struct err *err)
 		n += all->v[i].selected;
 	for (size_t i = 0; i < all->n && !stop; i++) {
 		struct result *r = &all->v[i];
-		const struct result *blocker = blocked_by(all, r);
+		const struct result *blocker = results_blocked_by(all, r);
 
 		if (!r->selected)
 			continue;
@@ -609,7 +510,7 @@ int grade(struct arena *a, const struct grader_options *o, struct results *ret, 
 	struct grader g = { .arena = a, .stage = a->stage, .options = o };
 	auto_results results = { .seed = o->seed };
 	uint64_t start = clock_mono_ns();
-	int r = make_results(a->stage, o, &results, err);
+	int r = results_make(a->stage, o, &results, err);
 
 	if (r == 0 && o->pcap_dir)
 		r = make_pcap_dir(o, err);
@@ -623,7 +524,7 @@ int grade(struct arena *a, const struct grader_options *o, struct results *ret, 
 	probe_free(g.probe);
 	if (r < 0)
 		return -1;
-	count_results(&results);
+	results_count(&results);
 	results.ms = (double)(clock_mono_ns() - start) / 1e6;
 	*ret = results;
 	results = (struct results){ 0 };

@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: MIT */
+/* results.c - which checks of a stage are tried, and what came of them all. */
+#include "grade/results.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "grade/check.h"
+
+#include "base/banned.h"
+
+void results_done(struct results *r)
+{
+	for (size_t i = 0; i < r->n; i++) {
+		free(r->v[i].id);
+		free(r->v[i].reason);
+		free(r->v[i].output);
+		json_decref(r->v[i].expected);
+		json_decref(r->v[i].seen);
+	}
+	free(r->v);
+	free(r->notice);
+	*r = (struct results){ 0 };
+}
+
+/* `only` names a check (all its uses, or one by "#n"), or else a family: "arp". */
+static bool selects(const struct grader_options *o, bool family, const struct result *r)
+{
+	if (o->ids) {
+		for (size_t i = 0; i < o->ids->n; i++) {
+			if (strcmp(o->ids->v[i], r->id) == 0)
+				return true;
+		}
+		return false;
+	}
+	if (!o->only || strcmp(r->id, o->only) == 0 || strcmp(r->entry->use, o->only) == 0)
+		return true;
+	return family && str_starts(r->id, o->only) && r->id[strlen(o->only)] == '.';
+}
+
+int results_make(const struct stage *s, const struct grader_options *o, struct results *ret,
+		 struct err *err)
+{
+	size_t selected = 0;
+
+	for (size_t i = 0; i < s->n_checks; i++) {
+		const struct stage_check *e = &s->checks[i];
+		struct result *r = array_push(ret->v, ret->n);
+		unsigned before = 0, all = 0;
+
+		for (size_t k = 0; k < s->n_checks; k++) {
+			bool same = strcmp(s->checks[k].use, e->use) == 0;
+
+			all += same;
+			before += same && k <= i;
+		}
+		r->entry = e;
+		r->id = all > 1 ? xasprintf("%s#%u", e->use, before) : xstrdup(e->use);
+		if (check_lookup(e->use, &r->check, err) < 0 ||
+		    check_args_valid(r->check, e->args, err) < 0)
+			return err_wrap(err, "stage '%s'", s->name);
+		r->max_points = json_object_get(e->args, "points") ? e->points : r->check->points;
+		r->verdict = VERDICT_PENDING;
+	}
+	for (int family = 0; family < 2 && !selected; family++) {
+		for (size_t i = 0; i < ret->n; i++) {
+			ret->v[i].selected = selects(o, family, &ret->v[i]);
+			selected += ret->v[i].selected;
+		}
+	}
+	if (selected)
+		return 0;
+	if (!s->n_checks)
+		return err_set(err, ERR_STAGE, 0, "stage '%s' has no checks", s->name);
+	if (!o->only)
+		return err_set(err, ERR_USAGE, 0, "no check was chosen");
+	err_set(err, ERR_NOT_FOUND, 0, "stage '%s' has no check '%.64s'", s->name, o->only);
+	return err_hint(err, "'labctl check --explain all' lists the checks");
+}
+
+void results_count(struct results *r)
+{
+	for (size_t i = 0; i < r->n; i++) {
+		const struct result *c = &r->v[i];
+
+		if (!c->selected)
+			continue;
+		r->passed += c->verdict == VERDICT_PASS;
+		r->failed += c->verdict == VERDICT_FAIL;
+		r->errors += c->verdict == VERDICT_ERROR;
+		r->pending += c->verdict == VERDICT_PENDING;
+		r->score += c->points;
+		r->max_score += c->max_points;
+	}
+}
+
+const struct result *results_blocked_by(const struct results *all, const struct result *r)
+{
+	for (size_t i = 0; i < all->n; i++) {
+		const struct result *o = &all->v[i];
+
+		if (o == r)
+			break;
+		if (o->selected && o->verdict != VERDICT_PASS &&
+		    check_needs(r->check, o->check->id))
+			return o;
+	}
+	return NULL;
+}

@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: MIT */
+/* results.h - for the grader: which checks of a stage are tried, and what came of them all. */
+#ifndef LABCTL_GRADE_RESULTS_H
+#define LABCTL_GRADE_RESULTS_H
+
+#include "base/err.h"
+#include "grade/grader.h"
+
+/* One pending result for each check of the stage, the chosen ones marked. ERR_STAGE: a check that
+ * does not exist; ERR_NOT_FOUND, ERR_USAGE: none is chosen. What *ret has so far is the caller's. */
+int results_make(const struct stage *s, const struct grader_options *o, struct results *ret,
+		 struct err *err) MUST_CHECK;
+/* Sums up the chosen ones. */
+void results_count(struct results *r);
+/* The first check that this one needs and that was tried without being passed; NULL: none. */
+const struct result *results_blocked_by(const struct results *all, const struct result *r);
+
+#endif
