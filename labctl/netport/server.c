@@ -130,20 +130,31 @@ static void drop_slow(struct server *s)
 	}
 }
 
-/* Whoever has sent all of his requests, and then an end, has all of his replies when no request
- * followed the last reply. */
+/* libmicrohttpd misses an end that came together with a request: the peer would wait for ours. He has
+ * all of his replies when no request followed the last of them. */
 static void let_ended_go(struct server *s)
 {
-	if (!s->any_ended)
+	char byte;
+
+	if (!s->any_idle)
 		return;
-	s->any_ended = false;
-	for (const struct connection *c = s->first; c; c = c->next) {
-		if (!c->ended || !c->idle_turn || c->tls)
+	s->any_idle = false;
+	for (struct connection *c = s->first; c; c = c->next) {
+		ssize_t n;
+
+		if (!c->idle_turn)
 			continue;
-		if (c->idle_turn + 1 < s->turn)
+		if (c->idle_turn + 1 >= s->turn) {
+			s->any_idle = true;
+			continue;
+		}
+		n = recv(c->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+		if (n == 0)
 			shutdown(c->fd, SHUT_RDWR);
+		if (n <= 0)
+			c->idle_turn = 0;
 		else
-			s->any_ended = true;
+			s->any_idle = true;
 	}
 }
 
@@ -411,7 +422,7 @@ static void sweep(struct server *s)
 static void turn(struct server *s)
 {
 	struct epoll_event ev[EVENTS];
-	int timeout = s->n_batch || s->any_ended || web_is_due(s) ? 0 : TICK_MS;
+	int timeout = s->n_batch || s->any_idle || web_is_due(s) ? 0 : TICK_MS;
 	int n = epoll_wait(s->epoll, ev, EVENTS, timeout);
 
 	s->turn++;

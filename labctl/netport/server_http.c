@@ -115,8 +115,8 @@ static void on_completed(void *arg, struct MHD_Connection *mhd, void **context,
 		server_gone(s, x);
 	if (x->connection) {
 		touch(s, x->connection);
-		x->connection->idle_turn = s->turn;
-		s->any_ended |= x->connection->ended;
+		x->connection->idle_turn = x->connection->tls ? 0 : s->turn;
+		s->any_idle = true;
 	}
 	exchange_free(x);
 	*context = NULL;
@@ -148,19 +148,12 @@ static void add_headers(struct MHD_Response *response, const struct reply *reply
 		MHD_add_response_header(response, "Retry-After", "1");
 }
 
-/* libmicrohttpd misses an end that came together with the request: the peer would wait for ours.
- * See let_ended_go(). */
-static void look_for_end(struct exchange *x, struct MHD_Response *response)
+/* See let_ended_go(); but TLS has an end of its own, which only libmicrohttpd can say. */
+static bool tls_has_ended(const struct connection *c)
 {
-	struct connection *c = x->connection;
 	char byte;
 
-	if (!c || recv(c->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) != 0)
-		return;
-	c->ended = true;
-	/* TLS has an end of its own, which only libmicrohttpd can say. */
-	if (c->tls)
-		MHD_add_response_header(response, "Connection", "close");
+	return c && c->tls && recv(c->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 0;
 }
 
 static enum MHD_Result send_reply(struct exchange *x)
@@ -180,7 +173,8 @@ static enum MHD_Result send_reply(struct exchange *x)
 		return MHD_NO;
 	}
 	add_headers(response, reply);
-	look_for_end(x, response);
+	if (tls_has_ended(x->connection))
+		MHD_add_response_header(response, "Connection", "close");
 	x->state = EXCHANGE_SENT;
 	stats_request(x, status, len);
 	rc = MHD_queue_response(x->mhd, status, response);

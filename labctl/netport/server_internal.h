@@ -51,8 +51,8 @@ struct connection {
 	struct connection *prev, *next;
 	int fd;
 	bool is_unix, tls, loopback;
-	bool ended;	    /* the peer sends no more */
-	uint64_t idle_turn; /* when its last request was over; 0: one is under way */
+	uint64_t idle_turn; /* when its last request was over; 0: one is under way, or it was seen
+			     * to be open since */
 	int64_t since_ms;   /* monotonic; when it last began or ended something */
 	char peer[64];	    /* "uid 1000", "127.0.0.1": who is counted */
 	struct api_caller caller;
@@ -110,7 +110,7 @@ struct server {
 	struct connection *first, *last;
 	unsigned n_connections;
 	uint64_t turn;
-	bool any_ended; /* some connection is to be let go soon */
+	bool any_idle; /* some connection may have ended with its last request */
 	struct exchange *batch[CONNECTIONS_MAX];
 	unsigned n_batch, n_last[2]; /* of this turn, of the two before */
 	struct exchange *children[CHILDREN_MAX];
