@@ -143,6 +143,41 @@ int container_state_read(json_t *inspect, struct container_state *ret, struct er
 	return 0;
 }
 
+/* ---- its end ---- */
+
+static int text_sink(void *arg, const char *data, size_t n, struct err *err)
+{
+	(void)err;
+	str_addn(arg, data, n);
+	return 0;
+}
+
+int container_wait_end(struct engine *e, const char *id, long timeout_ms, int *ret_exit_code,
+		       struct err *err)
+{
+	auto_free char *escaped = engine_escape(e, id);
+	auto_free char *path = xasprintf("/containers/%s/wait", escaped);
+	auto_str text = { 0 };
+	struct http_request rq = {
+		.method = "POST",
+		.target = path,
+		.sink = text_sink,
+		.io_arg = &text,
+		.timeout_ms = timeout_ms,
+	};
+	json_auto_t *reply = NULL;
+	json_t *code;
+
+	if (engine_stream(e, &rq, err) < 0)
+		return -1;
+	reply = json_loadb(str_get(&text), text.len, 0, NULL);
+	code = json_object_get(reply, "StatusCode");
+	if (!json_is_integer(code))
+		return broken_reply("POST /containers/{id}/wait", err);
+	*ret_exit_code = (int)json_integer_value(code);
+	return 0;
+}
+
 /* ---- log ---- */
 
 struct tail {

@@ -66,6 +66,11 @@ struct container_state {
 };
 int container_state_read(json_t *inspect, struct container_state *ret, struct err *err) MUST_CHECK;
 
+/* Waits until the container has ended and gives its exit code; the engine learns of an end some
+ * time after the process is gone. Not within timeout_ms: ERR_ENV. */
+int container_wait_end(struct engine *e, const char *id, long timeout_ms, int *ret_exit_code,
+		       struct err *err) MUST_CHECK;
+
 /* The last lines of what the container printed, both streams, as heap text of at most 2 KiB. */
 int container_log_tail(struct engine *e, const char *id, unsigned lines, char **ret_text,
 		       struct err *err) MUST_CHECK;

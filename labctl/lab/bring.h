@@ -54,7 +54,8 @@ struct bring {
 	unsigned wired;
 	bool repair; /* look first, make what is not there */
 	bool failed;
-	struct err err; /* the first failure */
+	struct err err;		     /* the first failure */
+	struct client_run *stumbled; /* whose step failed, if a client's */
 };
 
 /* Sends the next clients on their way, as many as the limit allows; takes note of an interrupt. */
@@ -64,6 +65,9 @@ void bring_advance(struct bring *up);
 /* The first failure counts; no client is begun after it. */
 void bring_fail(struct bring *up, const struct err *err);
 void bring_fail_client(struct client_run *c, const struct err *err);
+/* A step for a client that failed because his command had ended is told as that. After the
+ * engine's last callback. */
+void crew_explain(struct bring *up);
 const struct stage_client *bring_stage_client(const struct client_run *c);
 
 #endif

@@ -4,13 +4,18 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/fs.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "docker/container.h"
+#include "net/netns.h"
 
 #include "base/banned.h"
+
+/* For what the engine has yet to hear of a process that is gone. */
+#define END_TIMEOUT_MS 10000
 
 static void create_client(struct client_run *c);
 static void look_for_client(struct client_run *c);
@@ -44,6 +49,37 @@ static bool is_process_of(pid_t pid, const char *id)
 	return fs_read(path, 1 << 20, &text, NULL, NULL) == 0 && strstr(text, id);
 }
 
+static void fail_ended(struct client_run *c, int exit_code)
+{
+	struct err err = { 0 };
+
+	c->phase = CLIENT_EXITED;
+	err_set(&err, bring_stage_client(c)->command.n ? ERR_STAGE : ERR_ENV, 0,
+		"its command ended at once with exit code %d", exit_code);
+	bring_fail_client(c, &err);
+}
+
+void crew_explain(struct bring *up)
+{
+	struct client_run *c = up->stumbled;
+	struct err err = { 0 };
+	int ns, exit_code;
+
+	if (!c || err_is(&up->err, ERR_INTERRUPTED))
+		return;
+	if (netns_open_pid(c->pid, &ns, &err) == 0) {
+		close(ns);
+		return;
+	}
+	if (!err_is(&err, ERR_NOT_FOUND) ||
+	    container_wait_end(up->engine, c->id, END_TIMEOUT_MS, &exit_code, &err) < 0) {
+		log_debug("client '%s': %s", bring_stage_client(c)->name, err.msg);
+		return;
+	}
+	up->failed = false; /* this is the first failure, then */
+	fail_ended(c, exit_code);
+}
+
 static void on_inspected(void *arg, json_t *reply, const struct err *failure)
 {
 	struct client_run *c = arg;
@@ -59,10 +95,7 @@ static void on_inspected(void *arg, json_t *reply, const struct err *failure)
 		return;
 	}
 	if (!st.running) {
-		c->phase = CLIENT_EXITED;
-		err_set(&err, bring_stage_client(c)->command.n ? ERR_STAGE : ERR_ENV, 0,
-			"its command ended at once with exit code %d", st.exit_code);
-		bring_fail_client(c, &err);
+		fail_ended(c, st.exit_code);
 		return;
 	}
 	/* Where the cgroup does not tell, two looks that agree do. */

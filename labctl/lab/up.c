@@ -180,33 +180,23 @@ static int take_step(struct bring *up, struct step *s, struct err *err)
 	return 0;
 }
 
+static bool is_of_client(const struct step *s)
+{
+	return s->kind == STEP_CLIENT || s->kind == STEP_ROUTES || s->kind == STEP_COMMANDS;
+}
+
 /* Says whose step it was; a step of the whole lab speaks for itself. */
-static void wrap_step(const struct bring *up, const struct step *s, struct err *err)
+static void fail_step(struct bring *up, const struct step *s, struct err *err)
 {
 	const struct stage *stage = up->lab->stage;
 
-	switch (s->kind) {
-	case STEP_BRIDGE:
-	case STEP_LINK:
-		err_wrap(err, "network '%s'", stage->networks[s->network].name);
-		break;
-	case STEP_CLIENT:
-	case STEP_ROUTES:
-	case STEP_COMMANDS:
+	if (is_of_client(s)) {
 		err_wrap(err, "client '%s'", stage->clients[s->client].name);
-		break;
-	case STEP_DIR:
-	case STEP_SRC:
-	case STEP_SCRIPT:
-	case STEP_PORTS:
-	case STEP_SEAT:
-	case STEP_FABRIC:
-	case STEP_CONTAINER:
-	case STEP_VERIFY:
-	case STEP_PUBLISH:
-	case STEP_KIND_MAX:
-		break;
+		up->stumbled = &up->clients[s->client];
+	} else if (s->kind == STEP_BRIDGE || s->kind == STEP_LINK) {
+		err_wrap(err, "network '%s'", stage->networks[s->network].name);
 	}
+	bring_fail(up, err);
 }
 
 static int do_step(struct bring *up, struct step *s)
@@ -217,8 +207,7 @@ static int do_step(struct bring *up, struct step *s)
 	step_describe(up->lab, s, &text);
 	log_debug("%s: %s", step_name(s->kind), str_get(&text));
 	if (take_step(up, s, &err) < 0) {
-		wrap_step(up, s, &err);
-		bring_fail(up, &err);
+		fail_step(up, s, &err);
 		return -1;
 	}
 	s->done = true;
@@ -311,9 +300,10 @@ static int take_verify(struct bring *up, struct err *err)
 	return 0;
 }
 
-/* What an exited client printed is the best explanation there is. */
-static void quote_log(struct bring *up)
+/* A client that ended is the best explanation there is, and what it printed. */
+static void explain(struct bring *up)
 {
+	crew_explain(up);
 	for (size_t i = 0; i < up->lab->stage->n_clients; i++) {
 		struct client_run *c = &up->clients[i];
 		auto_free char *text = NULL;
@@ -430,7 +420,7 @@ int lab_up(struct lab_ctx *ctx, struct lab *l, struct err *err)
 	up_prepare(&up);
 	up_run(&up);
 	if (up.failed) {
-		quote_log(&up);
+		explain(&up);
 		if (err)
 			*err = up.err;
 		roll_back(ctx, l, err);
@@ -468,7 +458,7 @@ int lab_repair(struct lab_ctx *ctx, struct lab *l, struct strv *ret_mended, stru
 	up_prepare(&up);
 	up_run(&up);
 	if (up.failed)
-		quote_log(&up);
+		explain(&up);
 	else
 		tell_mended(&up, ret_mended);
 	interrupt_hold(false);

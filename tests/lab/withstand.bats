@@ -105,7 +105,7 @@ L() { lab t-with "$@" </dev/null; }
 
 @test "a client that ends while the lab comes up" {
 	try L stage-start quits-soon
-	expect 4 "client 'one'"
+	expect 4 "client 'one': its command ended at once" 8
 	assert_gone t-with
 }
 
@@ -372,33 +372,44 @@ signalled() {
 	assert_gone t-with
 }
 
-@test "a client's process, or its container, goes while it is wired: exit code 3, and which it was" {
-	local gone script
-	sleep 0 &
-	gone=$!
-	wait "$gone"
+# A start of stage $1 with an engine that has one container, and these further rules.
+start_by_script() {
+	local stage=$1 script
+	shift
 	script='{"rules": [
 		{"on": "GET /containers/json", "json": []},
 		{"on": "POST /containers/create", "status": 201, "json": {"Id": "c0ffee"}},
-		{"on": "POST /containers/c0ffee/start", "status": 204}%s]}'
-	for rule in ', {"on": "GET /containers/c0ffee/json", "json": {"State": {"Running": true, "Pid": '$gone', "ExitCode": 0}}}' ''; do
-		mkfifo "$BATS_TEST_TMPDIR/go"
-		# shellcheck disable=SC2059 # the format is the script
-		/usr/bin/python3 "$LABCTL_TREE/tests/lib/fake-engine.py" "$(printf "$script" "$rule")" "$WORLD/fake.sock" \
-			<"$BATS_TEST_TMPDIR/go" >"$BATS_TEST_TMPDIR/fake" 3>&- &
-		exec 8>"$BATS_TEST_TMPDIR/go"
-		wait_for 5 grep -q unix "$BATS_TEST_TMPDIR/fake"
-		DOCKER_HOST=unix://$WORLD/fake.sock try L stage-start two
-		exec 8>&-
-		wait $!
-		rm "$WORLD/fake.sock" "$BATS_TEST_TMPDIR/go"
-		if [ -n "$rule" ]; then
-			expect 3 "client 'client?': its process $gone ended while it was being wired"
-		else
-			expect 3 "client 'client?': *GET /containers/c0ffee/json*(404)"
-		fi
-		assert_gone t-with
-	done
+		{"on": "POST /containers/c0ffee/start", "status": 204}'$(printf ', %s' "$@")']}'
+	mkfifo "$BATS_TEST_TMPDIR/go"
+	/usr/bin/python3 "$LABCTL_TREE/tests/lib/fake-engine.py" "$script" "$WORLD/fake.sock" \
+		<"$BATS_TEST_TMPDIR/go" >"$BATS_TEST_TMPDIR/fake" 3>&- &
+	exec 8>"$BATS_TEST_TMPDIR/go"
+	wait_for 5 grep -q unix "$BATS_TEST_TMPDIR/fake"
+	DOCKER_HOST=unix://$WORLD/fake.sock try L stage-start "$stage"
+	exec 8>&-
+	wait $!
+	rm "$WORLD/fake.sock" "$BATS_TEST_TMPDIR/go"
+}
+
+@test "a client's process, or its container, goes while it is wired: which it was, or how it ended" {
+	local gone inspected ended
+	sleep 0 &
+	gone=$!
+	wait "$gone"
+	inspected='{"on": "GET /containers/c0ffee/json", "json": {"State": {"Running": true, "Pid": '$gone', "ExitCode": 0}}}'
+	ended='{"on": "POST /containers/c0ffee/wait", "json": {"StatusCode": 7}, "delay": 0.3}'
+	start_by_script two '{"on": "GET /nothing"}'
+	expect 3 "client 'client?': *GET /containers/c0ffee/json*(404)"
+	assert_gone t-with
+	start_by_script two "$inspected"
+	expect 3 "client 'client?': its process $gone ended while it was being wired"
+	assert_gone t-with
+	start_by_script two "$inspected" "$ended"
+	expect 3 "client 'client?': its command ended at once with exit code 7"
+	assert_gone t-with
+	start_by_script quits "$inspected" "$ended"
+	expect 4 "client 'one': its command ended at once with exit code 7"
+	assert_gone t-with
 }
 
 @test "the engine dies after N requests of a start: exit code 3, one message; then stage-stop cleans up" {
