@@ -30,9 +30,9 @@ on() { local client=$1; shift; L exec "$client" -- "$@"; }
 
 # The reference router, in the seat by labctl run.
 router_start() {
-	"$LABCTL_BIN" --lab t-data run -- python3 "$LABCTL_TREE/tests/routers/stage1_reference.py" >"$BATS_TEST_TMPDIR/router" 2>&1 </dev/null 3>&- &
-	router=$!
-	wait_for 10 grep -q 'routing between' "$BATS_TEST_TMPDIR/router"
+	background "$BATS_TEST_TMPDIR/router" 'routing between' \
+		"$LABCTL_BIN" --lab t-data run -- python3 "$LABCTL_TREE/tests/routers/stage1_reference.py"
+	router=$started
 }
 
 router_stop() {

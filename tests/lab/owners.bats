@@ -42,10 +42,9 @@ as() {
 router_start() {
 	local sudo
 	who "$1"
-	"${sudo[@]}" "$LABCTL_BIN" --lab "t-$1" run -- python3 "$LABCTL_TREE/tests/routers/stage1_reference.py" \
-		>"$BATS_TEST_TMPDIR/router-$1" 2>&1 </dev/null 3>&- &
-	router=$!
-	wait_for 10 grep -q 'routing between' "$BATS_TEST_TMPDIR/router-$1"
+	background "$BATS_TEST_TMPDIR/router-$1" 'routing between' \
+		"${sudo[@]}" "$LABCTL_BIN" --lab "t-$1" run -- python3 "$LABCTL_TREE/tests/routers/stage1_reference.py"
+	router=$started
 }
 
 router_stop() {

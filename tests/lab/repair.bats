@@ -38,14 +38,11 @@ inside() { local client=$1; shift; nsenter -t "$(container "labctl-$LAB-$client"
 
 # ping through the student's router
 assert_works() {
-	local router
-	"$LABCTL_BIN" --lab "$LAB" run -- python3 "$LABCTL_TREE/tests/routers/stage1_reference.py" \
-		>"$BATS_TEST_TMPDIR/router" 2>&1 </dev/null 3>&- &
-	router=$!
-	wait_for 10 grep -q 'routing between' "$BATS_TEST_TMPDIR/router"
+	background "$BATS_TEST_TMPDIR/router" 'routing between' \
+		"$LABCTL_BIN" --lab "$LAB" run -- python3 "$LABCTL_TREE/tests/routers/stage1_reference.py"
 	try on client1 ping -c 1 -W 5 198.18.2.2
-	kill "$router"
-	wait "$router" || true
+	kill "$started"
+	wait "$started" || true
 	expect 0
 	expect_out 'ttl=63'
 }

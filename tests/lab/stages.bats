@@ -31,14 +31,12 @@ graded() {
 
 # with_router STAGE COMMAND...: meanwhile its reference runs.
 with_router() {
-	local log=$BATS_TEST_TMPDIR/router router
-	"$LABCTL_BIN" --lab t-stages run -- python3 "$LABCTL_TREE/tests/routers/$1_reference.py" >"$log" 2>&1 </dev/null 3>&- &
-	router=$!
+	background "$BATS_TEST_TMPDIR/router" 'routing between' \
+		"$LABCTL_BIN" --lab t-stages run -- python3 "$LABCTL_TREE/tests/routers/$1_reference.py"
 	shift
-	wait_for 10 grep -q 'routing between' "$log"
 	try "$@"
-	kill "$router"
-	wait "$router" || true
+	kill "$started"
+	wait "$started" || true
 }
 
 @test "stage1" {

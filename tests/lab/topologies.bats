@@ -230,9 +230,9 @@ pings() { on "$1" ping -q -c 1 -W 2 "$2" >/dev/null; }
 }
 
 @test "--isolated: a router in one seat connects its own lab's clients and not the other's" {
-	"$LABCTL_BIN" --lab t-iso1 run -- python3 "$LABCTL_TREE/tests/routers/stage1_reference.py" >"$BATS_TEST_TMPDIR/router" 2>&1 </dev/null 3>&- &
-	router=$!
-	wait_for 10 grep -q 'routing between' "$BATS_TEST_TMPDIR/router"
+	background "$BATS_TEST_TMPDIR/router" 'routing between' \
+		"$LABCTL_BIN" --lab t-iso1 run -- python3 "$LABCTL_TREE/tests/routers/stage1_reference.py"
+	router=$started
 	try lab t-iso1 exec client1 -- ping -c 1 -W 5 198.18.2.2
 	kill "$router"
 	wait "$router" || true

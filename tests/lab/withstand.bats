@@ -384,11 +384,11 @@ start_by_script() {
 	/usr/bin/python3 "$LABCTL_TREE/tests/lib/fake-engine.py" "$script" "$WORLD/fake.sock" \
 		<"$BATS_TEST_TMPDIR/go" >"$BATS_TEST_TMPDIR/fake" 3>&- &
 	exec 8>"$BATS_TEST_TMPDIR/go"
-	wait_for 5 grep -q unix "$BATS_TEST_TMPDIR/fake"
+	wait_for 20 grep -q unix "$BATS_TEST_TMPDIR/fake"
 	DOCKER_HOST=unix://$WORLD/fake.sock try L stage-start "$stage"
 	exec 8>&-
 	wait $!
-	rm "$WORLD/fake.sock" "$BATS_TEST_TMPDIR/go"
+	rm "$WORLD/fake.sock" "$BATS_TEST_TMPDIR/go" "$BATS_TEST_TMPDIR/fake"
 }
 
 @test "a client's process, or its container, goes while it is wired: which it was, or how it ended" {
@@ -414,12 +414,11 @@ start_by_script() {
 
 @test "the engine dies after N requests of a start: exit code 3, one message; then stage-stop cleans up" {
 	for n in 0 1 2 3 4 5 6 7 8 9 10 11 12; do
-		/usr/bin/python3 "$LABCTL_TREE/tests/lib/dying-engine.py" "$WORLD/dying.sock" "$n" </dev/null >"$BATS_TEST_TMPDIR/proxy" 3>&- &
-		proxy=$!
-		wait_for 5 grep -q listening "$BATS_TEST_TMPDIR/proxy"
+		background "$BATS_TEST_TMPDIR/proxy" listening \
+			/usr/bin/python3 "$LABCTL_TREE/tests/lib/dying-engine.py" "$WORLD/dying.sock" "$n"
 		DOCKER_HOST=unix://$WORLD/dying.sock try L stage-start two
-		kill "$proxy"
-		wait "$proxy" || true
+		kill "$started"
+		wait "$started" || true
 		[ "$status" -ne 0 ] || break
 		expect 3 "labctl: " || { echo "after $n requests" >&2; false; }
 		[ "$(grep -c '^labctl: ' <<<"$stderr")" -eq 1 ] || { explain; false; }

@@ -136,6 +136,18 @@ wait_for() {
 	done
 }
 
+# background FILE WORDS PROGRAM ARGUMENT...: runs it beside the test, with what it says in FILE, and
+# waits for it to say WORDS. Sets `started`, the process itself.
+background() {
+	local file=$1 words=$2
+	shift 2
+	rm -f "$file" # one before may have said the same
+	"$@" >"$file" 2>&1 </dev/null 3>&- &
+	# shellcheck disable=SC2034 # for who called
+	started=$!
+	wait_for 20 grep -q "$words" "$file"
+}
+
 # The labs of this world, also those that have no record any more: each test file names its labs
 # "t-...", with its own word behind.
 world_labs() { find "$WORLD" -maxdepth 1 -name 'lab-*' -printf '%f\n' | sed 's/^lab-//'; }
