@@ -11,6 +11,8 @@
 
 #include "base/banned.h"
 
+#define PRINTF_ROOM 32
+
 static void reserve(struct str *b, size_t more)
 {
 	size_t need = b->len + more + 1;
@@ -42,15 +44,19 @@ void str_addc(struct str *b, char c)
 
 void str_addf(struct str *b, const char *fmt, ...)
 {
-	size_t room = b->cap - b->len;
 	va_list ap;
+	size_t room;
 	int n;
 
+	reserve(b, PRINTF_ROOM); /* most fit at once */
+	room = b->cap - b->len;
 	va_start(ap, fmt);
-	n = vsnprintf(room ? b->s + b->len : NULL, room, fmt, ap);
+	n = vsnprintf(b->s + b->len, room, fmt, ap);
 	va_end(ap);
-	if (n < 0)
+	if (n < 0) {
+		b->s[b->len] = '\0';
 		return;
+	}
 	if ((size_t)n >= room) {
 		reserve(b, (size_t)n);
 		va_start(ap, fmt);

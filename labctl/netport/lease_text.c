@@ -13,15 +13,31 @@
 
 #include "base/banned.h"
 
+/* n digits and what follows them; returns where the next ones go. */
+static char *add_digits(char *at, int n, int value, char next)
+{
+	for (int i = n; i-- > 0; value /= 10)
+		at[i] = (char)('0' + value % 10);
+	at[n] = next;
+	return at + n + 1;
+}
+
+/* Every reply has one, and strftime() would be a thirtieth of all that a reply costs. */
 const char *lease_time(int64_t ms, char buf[static LEASE_TIME])
 {
 	time_t t = (time_t)(ms / 1000);
+	char *at = buf;
 	struct tm tm;
-	size_t n;
 
 	gmtime_r(&t, &tm);
-	n = strftime(buf, LEASE_TIME, "%FT%T", &tm);
-	snprintf(buf + n, LEASE_TIME - n, ".%03dZ", (int)(ms % 1000));
+	at = add_digits(at, 4, tm.tm_year + 1900, '-');
+	at = add_digits(at, 2, tm.tm_mon + 1, '-');
+	at = add_digits(at, 2, tm.tm_mday, 'T');
+	at = add_digits(at, 2, tm.tm_hour, ':');
+	at = add_digits(at, 2, tm.tm_min, ':');
+	at = add_digits(at, 2, tm.tm_sec, '.');
+	at = add_digits(at, 3, (int)(ms % 1000), 'Z');
+	*at = '\0';
 	return buf;
 }
 

@@ -113,6 +113,15 @@ static void conclude(const struct store_want *want, const char *value, int64_t i
 	ret->expires = expires;
 }
 
+/* A few expired rows a time, so that the book does not grow where nobody sweeps. */
+static int tidy(struct store_sqlite *s, int64_t now, struct err *err)
+{
+	if (s->serves || s->tidied)
+		return 0;
+	s->tidied = true;
+	return sql_run(s, SQL_DELETE_SOME_EXPIRED, now, 0, err);
+}
+
 static int insert(struct store_sqlite *s, const struct store_want *want,
 		  const struct resource_value *v, struct lease *ret, struct err *err)
 {
@@ -120,11 +129,8 @@ static int insert(struct store_sqlite *s, const struct store_want *want,
 	const struct lease *l = want->lease;
 	int64_t now = sql_now_ms(), expires = want->ttl_ms ? now + want->ttl_ms : 0;
 
-	/* A few a time, so that the book does not grow where nobody sweeps. */
-	if (!stmt || (!s->tidied && sql_run(s, SQL_DELETE_SOME_EXPIRED, now, 0, err) < 0) ||
-	    (!s->next_id && sql_look_up_id(s, err) < 0))
+	if (!stmt || tidy(s, now, err) < 0 || (!s->next_id && sql_look_up_id(s, err) < 0))
 		return -1;
-	s->tidied = true;
 	sql_bind_int(stmt, 1, s->next_id);
 	sql_bind_text(stmt, 2, l->resource);
 	sql_bind_text(stmt, 3, v->text);
