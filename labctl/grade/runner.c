@@ -25,7 +25,9 @@ struct runner {
 	struct probe *probe;
 	pid_t pid;
 	int pidfd;
-	int out; /* -1: closed */
+	int out;	/* -1: closed */
+	pid_t guardian; /* 0: none */
+	int leash;	/* a pipe's end that only this process has open */
 	bool alive;
 	int code; /* exit code; -1: a signal ended it */
 	char end[80];
@@ -86,7 +88,7 @@ static void note_end(void *arg)
 }
 
 /* In the child. Never returns. */
-static void child(const struct runner_spec *spec, int out)
+static void child(const struct runner_spec *spec, int out, int leash)
 {
 	auto_free char *line = xstrdup(spec->command);
 	char sh[] = "/bin/sh", c[] = "-c";
@@ -94,45 +96,102 @@ static void child(const struct runner_spec *spec, int out)
 	struct err e = { 0 };
 	int null = open("/dev/null", O_RDONLY | O_CLOEXEC);
 	sigset_t none;
+	char byte;
 	int code;
 
 	setpgid(0, 0);
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
 	if (null < 0 || dup2(null, STDIN_FILENO) < 0 || dup2(out, STDOUT_FILENO) < 0 ||
-	    dup2(out, STDERR_FILENO) < 0)
+	    dup2(out, STDERR_FILENO) < 0 || read(leash, &byte, 1) != 1)
 		_exit(CODE_NOT_BEGUN);
 	code = spec->become(spec->arg, argv, &e);
 	dprintf(STDERR_FILENO, "%s\n", e.msg);
 	_exit(code);
 }
 
+/* In the guardian. Never returns. Whatever ends labctl, SIGKILL too, ends the leash's other end, and
+ * then the program: or it would go on as a router that nobody knows of. */
+static void guard(pid_t group, int leash)
+{
+	struct pollfd pfd = { .events = 0 };
+	sigset_t all;
+
+	setpgid(0, 0);
+	sigfillset(&all);
+	sigprocmask(SIG_SETMASK, &all, NULL);
+	if (dup2(leash, 0) < 0 || close_range(1, ~0U, 0) < 0)
+		_exit(1);
+	while (poll(&pfd, 1, -1) < 0)
+		;
+	kill(-group, SIGKILL);
+	_exit(0);
+}
+
+/* The program waits for the byte that is sent here. */
+static int start_guardian(struct runner *r, int leash, struct err *err)
+{
+	r->guardian = fork();
+	if (r->guardian == 0) {
+		close(r->leash);
+		guard(r->pid, leash);
+	}
+	if (r->guardian > 0 && write(r->leash, "", 1) == 1)
+		return 0;
+	r->guardian = r->guardian > 0 ? r->guardian : 0;
+	return err_set(err, ERR_ENV, errno, "cannot start a process");
+}
+
+static void stop_guardian(struct runner *r)
+{
+	if (r->guardian) {
+		kill(r->guardian, SIGKILL);
+		waitpid(r->guardian, NULL, 0);
+	}
+	close(r->leash);
+}
+
+static int make_pipe(int *ret_read, int *ret_write, struct err *err)
+{
+	int ends[2];
+
+	if (pipe2(ends, O_CLOEXEC) < 0)
+		return err_set(err, ERR_ENV, errno, "cannot make a pipe");
+	*ret_read = ends[0];
+	*ret_write = ends[1];
+	return 0;
+}
+
 int runner_start(const struct runner_spec *spec, struct probe *p, struct runner **ret,
 		 struct err *err)
 {
-	int out[2];
+	auto_fd out_end = -1, child_out = -1, leash = -1, child_leash = -1;
 	struct runner *r;
 	pid_t pid;
 
-	if (pipe2(out, O_CLOEXEC) < 0)
-		return err_set(err, ERR_ENV, errno, "cannot make a pipe");
+	if (make_pipe(&out_end, &child_out, err) < 0 || make_pipe(&child_leash, &leash, err) < 0)
+		return -1;
 	fflush(NULL);
 	pid = fork();
-	if (pid == 0)
-		child(spec, out[1]);
-	close(out[1]);
-	if (pid < 0) {
-		close(out[0]);
-		return err_set(err, ERR_ENV, errno, "cannot start a process");
+	if (pid == 0) {
+		close(leash);
+		child(spec, child_out, child_leash);
 	}
+	if (pid < 0)
+		return err_set(err, ERR_ENV, errno, "cannot start a process");
 	setpgid(pid, pid); /* here too: whoever comes first */
 	r = xcalloc(1, sizeof(*r));
-	*r = (struct runner){ .probe = p, .pid = pid, .out = out[0], .alive = true };
+	*r = (struct runner){ .probe = p,
+			      .pid = pid,
+			      .out = steal_fd(&out_end),
+			      .alive = true,
+			      .leash = steal_fd(&leash) };
 	/* glibc 2.35 (Ubuntu 22.04) has no wrapper yet. */
 	r->pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
 	fcntl(r->out, F_SETFL, O_NONBLOCK);
 	if (r->pidfd < 0 || probe_watch(p, r->pidfd, note_end, r, err) < 0 ||
-	    probe_watch(p, r->out, read_output, r, err) < 0) {
+	    probe_watch(p, r->out, read_output, r, err) < 0 ||
+	    start_guardian(r, child_leash, err) < 0) {
 		if (r->pidfd < 0)
 			err_set(err, ERR_ENV, errno, "cannot watch a process");
 		runner_stop(r);
@@ -193,6 +252,7 @@ void runner_stop(struct runner *r)
 	}
 	/* What it left behind in its group goes too. */
 	kill(-r->pid, SIGKILL);
+	stop_guardian(r);
 	waitpid(r->pid, NULL, 0);
 	if (r->pidfd >= 0) {
 		if (r->alive)

@@ -30,7 +30,8 @@ void runner_last_line(const struct runner *r, char *buf, size_t size);
 /* The processor time and peak memory are the caller's to read in /proc while it lives. */
 pid_t runner_pid(const struct runner *r);
 
-/* SIGTERM to the group; SIGKILL when it does not end within a second. NULL is fine. */
+/* SIGTERM to the group; SIGKILL when it does not end within a second. NULL is fine. When this process
+ * is killed, the group is, too. */
 void runner_stop(struct runner *r);
 DEFINE_AUTO(runner, struct runner *, runner_stop, NULL)
 #define auto_runner auto_cleanup(runner) struct runner *
