@@ -77,6 +77,8 @@ int submission_command(const char *dir, const char *custom, const char *seen, ch
 		{ "router", "exec ./router", S_IXUSR },
 	};
 
+	const char *lame = NULL;
+
 	if (custom) {
 		*ret = replace_braces(custom, seen);
 		return 0;
@@ -86,7 +88,13 @@ int submission_command(const char *dir, const char *custom, const char *seen, ch
 			*ret = xstrdup(known[i].command);
 			return 0;
 		}
+		if (!lame && is_program(dir, known[i].file, 0))
+			lame = known[i].file;
 	}
+	/* An archive that was packed on another system has lost that. */
+	if (lame)
+		return err_set(err, ERR_NOT_FOUND, 0, "no program found: '%s' is not executable",
+			       lame);
 	err_set(err, ERR_NOT_FOUND, 0, "no program found");
 	return err_hint(err,
 			"an executable 'run', a 'router.py', an executable 'router', or --run");

@@ -59,6 +59,8 @@ make_submissions() {
 	sub subs/mutant stage1_reference.py <"$LABCTL_TREE/tests/routers/stage1_reference.py"
 	sub subs/mutant run <<<$'#!/bin/sh\nexec python3 stage1_mutants.py ipv4-checksum-kept'
 	echo "a name for sha256sum" >"$WORLD/subs/correct/"$'two\nlines\\'
+	sub subs/unpacked <<<"#!/bin/sh"
+	mv "$WORLD/subs/unpacked/router.py" "$WORLD/subs/unpacked/run"
 	mkdir "$WORLD/subs/empty" "$WORLD/subs/=1+cmd|' '!A1, B"
 	sub subs/crash <<<'raise RuntimeError("my wits have ended")'
 	sub $'subs/caf\xe9' <<<$'import os\nos.write(1, b"\\xff\\x1b[2Jgarbled\\xc3\\n")\nos._exit(9)'
@@ -162,8 +164,9 @@ assert_no_gradings() {
 	[ "$(cat "$WORLD/out.status")" = 3 ]
 	[ ! -s "$WORLD/out.err" ]
 	grep -q -E '^empty +- .* error: no program found$' "$WORLD/out.txt"
+	grep -q -E "^unpacked +- .* error: no program found: 'run' is not executable$" "$WORLD/out.txt"
 	grep -q -E '^correct +6/6 +3 +0 +0 +0 +[0-9.]+$' "$WORLD/out.txt"
-	grep -q -E '^13 of 16 graded \(small, seed 7, ' "$WORLD/out.txt"
+	grep -q -E '^13 of 17 graded \(small, seed 7, ' "$WORLD/out.txt"
 }
 
 @test "correct ones have full points, whoever runs beside them" {
@@ -245,12 +248,12 @@ assert_no_gradings() {
 	grep -q -x $'empty,error,,6,,,\r' "$WORLD/out.csv"
 	grep -q -x "\"'=1+cmd|' '!A1, B\",error,,6,,,"$'\r' "$WORLD/out.csv" # no formula
 	grep -q -x $'"Ünal, A. ""x"" (17)",graded,6,6,1,3,2\r' "$WORLD/out.csv"
-	[ "$(wc -l <"$WORLD/out.csv")" -eq 17 ]
+	[ "$(wc -l <"$WORLD/out.csv")" -eq 18 ]
 }
 
 @test "JSON: which labctl, stage, seed; signed off by its SHA-256" {
 	[ "$(jq -r '"\(.stage) \(.seed) \(.graded) \(.not_graded) \(.labctl)"' "$WORLD/out.json")" = \
-		"small 7 13 3 $(cat "$LABCTL_TREE/VERSION")" ]
+		"small 7 13 4 $(cat "$LABCTL_TREE/VERSION")" ]
 	[ "$(jq -r .stage_sha256 "$WORLD/out.json")" = "$(sha256sum <"$WORLD/stages/small/stage.json" | cut -d' ' -f1)" ]
 	[ "$(jq -r '.submissions[] | select(.name == "mutant") | .checks[] | select(.status == "fail") | .id' "$WORLD/out.json")" = ipv4.checksum ]
 	grep -q -x "SHA-256 of $WORLD/out.json: $(sha256sum <"$WORLD/out.json" | cut -d' ' -f1)" "$WORLD/out.txt"
