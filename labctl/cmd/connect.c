@@ -34,6 +34,7 @@ static int in_client(struct cmd *cmd, const char *client, char *const *argv, boo
 	const bool login_shell = !argv;
 	auto_free char *container = NULL;
 	auto_lab l = NULL;
+	struct err failed = { 0 };
 	struct engine *e;
 	int code;
 	struct exec_spec spec = {
@@ -53,8 +54,14 @@ static int in_client(struct cmd *cmd, const char *client, char *const *argv, boo
 	    lab_ctx_engine(cmd->ctx, &e, err) < 0)
 		return -1;
 	spec.container = container;
-	if (exec_run(e, &spec, &code, err) < 0)
-		return err_wrap(err, "client '%s'", client);
+	if (exec_run(e, &spec, &code, &failed) < 0) {
+		err_wrap(&failed, "client '%s'", client);
+		/* Removed, or stopped, by somebody else. */
+		if (err_is(&failed, ERR_NOT_FOUND) || err_is(&failed, ERR_CONFLICT))
+			err_hint(&failed, "is it there, and does it run? 'labctl status' tells, "
+					  "'labctl repair' brings it back");
+		return err_pass(err, &failed);
+	}
 	return code;
 }
 

@@ -38,12 +38,20 @@ static int client_pid(struct engine *e, const char *container, pid_t *ret, struc
 	auto_free char *path = xasprintf("/containers/%s/json", container);
 	struct container_state st;
 	json_auto_t *reply = NULL;
+	struct err failed = { 0 };
 
-	if (engine_call(e, "GET", path, NULL, &reply, err) < 0 ||
-	    container_state_read(reply, &st, err) < 0)
+	if (engine_call(e, "GET", path, NULL, &reply, &failed) < 0) {
+		if (!err_is(&failed, ERR_NOT_FOUND))
+			return err_pass(err, &failed);
+		err_set(err, ERR_ENV, 0, "its container '%s' is gone", container);
+		return err_hint(err, "bring it back: labctl repair");
+	}
+	if (container_state_read(reply, &st, err) < 0)
 		return -1;
-	if (!st.running)
-		return err_set(err, ERR_ENV, 0, "container '%s' does not run", container);
+	if (!st.running) {
+		err_set(err, ERR_ENV, 0, "its container '%s' does not run", container);
+		return err_hint(err, "bring it back: labctl repair");
+	}
 	*ret = st.pid;
 	return 0;
 }
