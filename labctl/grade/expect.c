@@ -283,16 +283,32 @@ static bool timed_await(struct trial *t, const struct place *at, const struct wa
 	return true;
 }
 
-bool control_arp(struct trial *t, const struct path *p)
+static struct want greeting(const struct station *asker)
 {
-	struct station me = place_station(p->from);
-	struct frame ask = arp_ask(&me, p->from->router_ip);
 	struct want reply = { .all = F(ETH_TYPE) | F(ARP_TPA) | F(ARP_SPA) };
 
 	reply.frame.has = LAYER_ETH | LAYER_ARP;
 	reply.frame.eth.type = ETHERTYPE_ARP;
-	reply.frame.arp.tpa = me.ip;
-	reply.frame.arp.spa = p->from->router_ip;
+	reply.frame.arp.tpa = asker->ip;
+	reply.frame.arp.spa = asker->at->router_ip;
+	return reply;
+}
+
+bool trial_greets(struct trial *t, const struct station *asker, unsigned patience_ms)
+{
+	struct frame ask = arp_ask(asker, asker->at->router_ip);
+	struct want reply = greeting(asker);
+
+	reply.patience_ms = patience_ms;
+	return trial_send(t, asker->at, &ask) && trial_await(t, asker->at, &reply);
+}
+
+bool control_arp(struct trial *t, const struct path *p)
+{
+	struct station me = place_station(p->from);
+	struct frame ask = arp_ask(&me, p->from->router_ip);
+	struct want reply = greeting(&me);
+
 	return trial_send(t, p->from, &ask) && timed_await(t, p->from, &reply);
 }
 
@@ -307,13 +323,18 @@ bool control_forward(struct trial *t, const struct path *p)
 
 bool trial_alive(struct trial *t, const struct path *p)
 {
+	return trial_alive_or(t, p, "the router no longer answers who-has for its own address");
+}
+
+bool trial_alive_or(struct trial *t, const struct path *p, const char *lesson)
+{
 	if (control_arp(t, p))
 		return true;
 	if (t->verdict == VERDICT_ERROR)
 		return false;
 	if (ended(t->g))
 		return program_ended(t);
-	return trial_fail(t, "the router no longer answers who-has for its own address");
+	return trial_fail(t, "%s", lesson);
 }
 
 struct want want_trace(const struct frame *out)
@@ -371,6 +392,8 @@ bool trial_forbid(struct trial *t, const struct path *p, const struct taboo *v, 
 				   : trial_fail(t, "the router no longer does its work");
 	if (!listen_on(t))
 		return false;
+	if (ended(t->g))
+		return program_ended(t);
 	for (size_t i = 0; i < n; i++) {
 		if (!taboo_kept(t, &v[i], start))
 			return false;

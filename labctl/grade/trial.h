@@ -106,6 +106,7 @@ struct want {
 	fields_t judge; /* these must be right in it */
 	/* A further condition for being meant; NULL: none. */
 	bool (*means)(const struct want *w, const struct seen *s);
+	const void *means_arg;
 	unsigned
 		patience_ms; /* how long it may take on an idle computer; 0: an answer's usual time */
 };
@@ -154,8 +155,12 @@ typedef bool control_fn(struct trial *t, const struct path *p);
 control_fn control_arp;	    /* who-has for its address at p->from is answered */
 control_fn control_forward; /* a good datagram goes through; nothing about it is judged */
 
-/* control_arp() as a step of a check: with a lesson. */
+/* control_arp() as a step of a check: with a lesson, or with another one than the usual. */
 bool trial_alive(struct trial *t, const struct path *p);
+bool trial_alive_or(struct trial *t, const struct path *p, const char *lesson);
+/* Is who-has for the router's address, asked by this station, answered within this time? Records
+ * no lesson. */
+bool trial_greets(struct trial *t, const struct station *asker, unsigned patience_ms);
 
 /* This datagram itself, wherever it turns up, whatever was done to it; an ICMP error about it is
  * something else. */

@@ -9,10 +9,12 @@ A mutant is a function that changes the reference in one place; its decorator sa
 are about that fault, and what the report must say.
 """
 import ipaddress
+import json
 import os
+import select
 import struct
 import sys
-import json
+import time
 
 sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
@@ -221,6 +223,20 @@ def arp_resolve_ignores_reply():
         if len(data) >= 28:
             data = data[:8] + b"\x02\x42" + data[14:18] + data[14:]
         old(self, interface, data)
+
+
+@mutant("arp.resolve", "while the router waits for an ARP reply it does nothing else")
+def arp_resolve_waits():
+    @around(ref.Neighbours, "send")
+    def send(old, self, interface, address, packet, origin):
+        old(self, interface, address, packet, origin)
+        until = time.monotonic() + 0.5
+        while (interface, address) in self.waiting and time.monotonic() < until:
+            select.select([interface.socket], [], [], 0.05)
+            for frame in interface.frames():
+                if frame[12:14] == b"\x08\x06":
+                    self.receive(interface, frame[14:])
+        self.waiting.pop((interface, address), None)
 
 
 @mutant("arp.queue", "must keep at least the latest one")
@@ -514,6 +530,14 @@ def icmp_echo_ttl():
     def local(old, self, packet):
         if packet.ttl > 1:
             old(self, packet)
+
+
+@mutant("icmp.echo", "answers one echo request 2 times")
+def icmp_echo_twice():
+    @around(ref.Router, "local")
+    def local(old, self, packet):
+        old(self, packet)
+        old(self, packet)
 
 
 @mutant("icmp.echo", "the source address is")

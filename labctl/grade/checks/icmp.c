@@ -5,12 +5,37 @@
 
 #include "base/banned.h"
 
-static struct want echo_reply(const struct frame *request)
+/* Are these a request and its reply, the one that this request has? */
+static bool is_answer(const struct frame *request, const struct frame *f)
+{
+	return f->has & LAYER_ICMP && f->icmp.id == request->icmp.id &&
+	       f->icmp.seq == request->icmp.seq;
+}
+
+/* Who answers twice says something about an earlier request when this one is asked: that is no
+ * wrong reply to this one. */
+static bool answers_no_other(const struct want *w, const struct seen *s)
+{
+	const struct trial *t = w->means_arg;
+
+	for (size_t i = 0; i < probe_count(t->g->probe); i++) {
+		const struct seen *sent = probe_get(t->g->probe, i);
+
+		if (sent->sent && sent->f.icmp.type == ICMP_ECHO && is_answer(&sent->f, &s->f) &&
+		    !is_answer(&w->frame, &s->f))
+			return false;
+	}
+	return true;
+}
+
+static struct want echo_reply(const struct trial *t, const struct frame *request)
 {
 	struct want w = { .what = "the echo reply",
 			  .missing = "the router did not answer an echo request to its own address",
 			  .frame = *request,
-			  .all = F(ETH_TYPE) | F(IPV4_PROTO) | F(IPV4_DST) | F(ICMP_TYPE) };
+			  .all = F(ETH_TYPE) | F(IPV4_PROTO) | F(IPV4_DST) | F(ICMP_TYPE),
+			  .means = answers_no_other,
+			  .means_arg = t };
 
 	w.frame.eth.dst = request->eth.src;
 	w.frame.eth.src = request->eth.dst;
@@ -24,7 +49,7 @@ static struct want echo_reply(const struct frame *request)
 static bool answers(struct trial *t, const struct place *at, const struct frame *request,
 		    const char *missing, fields_t judge)
 {
-	struct want w = echo_reply(request);
+	struct want w = echo_reply(t, request);
 
 	w.judge = judge;
 	if (missing)
@@ -38,6 +63,32 @@ static size_t largest_data(const struct place *at)
 }
 
 /* icmp.echo */
+
+/* Each request has one reply, once the router has come to what was sent after it. */
+static bool answered_once(struct trial *t, const struct path *p)
+{
+	struct path back = path_back(p);
+	size_t end = probe_count(t->g->probe);
+
+	if (!trial_alive(t, p) || !trial_alive(t, &back))
+		return false;
+	for (size_t i = 0; i < end; i++) {
+		const struct seen *sent = probe_get(t->g->probe, i);
+		size_t n = 0;
+
+		if (!sent->sent || sent->f.icmp.type != ICMP_ECHO)
+			continue;
+		for (size_t k = i + 1; k < probe_count(t->g->probe); k++) {
+			const struct seen *s = probe_get(t->g->probe, k);
+
+			n += !s->sent && s->port == sent->port && is_answer(&sent->f, &s->f) &&
+			     s->f.icmp.type == ICMP_ECHO_REPLY;
+		}
+		if (n > 1)
+			return trial_fail(t, "the router answers one echo request %zu times", n);
+	}
+	return true;
+}
 
 static bool icmp_echo(struct trial *t)
 {
@@ -63,7 +114,8 @@ static bool icmp_echo(struct trial *t)
 	       answers(t, p.from, &last,
 		       "the router did not answer an echo request with TTL 1: a packet that is at "
 		       "its goal needs no more hops",
-		       judge);
+		       judge) &&
+	       answered_once(t, &p);
 }
 
 /* icmp.echo.fields */
