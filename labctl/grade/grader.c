@@ -24,6 +24,7 @@
 #define READY_NS	 (5 * NS_PER_S)
 #define READY_ALL_NS	 (500 * NS_PER_MS) /* for the other networks, once one answered */
 #define READY_ASK_NS	 (20 * NS_PER_MS)
+#define STILL_MS	 3000 /* a program that answers nothing for so long hangs */
 #define SILENCE_PROOF_NS (50 * NS_PER_MS)
 #define LATE_UNIT_NS	 (5 * NS_PER_MS)
 #define SLOWNESS_MAX	 8.0
@@ -198,35 +199,67 @@ static int ask_all(struct ready *r, struct err *err)
 }
 
 /* Asks on every network until the router's addresses are answered for. A program that answers on
- * one network and not on another may be meant so: that is for the checks to say. *ret_n: how
- * many places got an answer. */
+ * one network and not on another may be meant so: that is for the checks to say. */
+static int ask_until_answered(struct ready *r, struct err *err)
+{
+	struct grader *g = r->g;
+	size_t none = r->n;
+	uint64_t now = clock_mono_ns(), end = now + (uint64_t)(READY_NS * g->slowness);
+	bool one = false;
+
+	for (; now < end; now = clock_mono_ns()) {
+		int done;
+
+		if (ask_all(r, err) < 0)
+			return -1;
+		done = probe_wait(g->probe, READY_ASK_NS, ask_or_ready, r, err);
+		if (done != 0)
+			return done < 0 ? -1 : 0;
+		if (!one && r->n > none) {
+			one = true;
+			end = clock_mono_ns() + (uint64_t)(READY_ALL_NS * g->slowness);
+		}
+	}
+	return 0;
+}
+
+/* A slow program still has questions to answer that were asked while it started, and would come to
+ * those of the first check after them. The one asked here is another station's, so that its answer
+ * is known. */
+static int wait_idle(struct grader *g, const struct place *at, struct err *err)
+{
+	static const struct check nobody = { .id = "ready" };
+	struct trial t = { .g = g, .check = &nobody };
+	struct station asker;
+
+	t.rng = rng_for(g->options->seed, nobody.id);
+	if (trial_guest(&t, at, &asker))
+		trial_greets(&t, &asker, STILL_MS);
+	trial_done(&t);
+	return err_if_interrupted(err);
+}
+
+/* *ret_n: how many places got an answer. */
 static int wait_ready(struct grader *g, size_t *ret_n, struct err *err)
 {
 	auto_free bool *answered = xcalloc(g->n_places, sizeof(*answered));
 	struct ready r = { .g = g, .from = probe_count(g->probe), .answered = answered };
-	uint64_t now = clock_mono_ns(), end = now + (uint64_t)(READY_NS * g->slowness);
-	bool one = false;
 
 	for (size_t i = 0; i < g->n_places; i++) {
 		answered[i] = !g->places[i].router_ip;
 		r.n += answered[i];
 	}
-	*ret_n = r.n;
-	for (size_t none = r.n; now < end; now = clock_mono_ns()) {
-		int done;
-
-		if (ask_all(&r, err) < 0)
+	if (ask_until_answered(&r, err) < 0)
+		return -1;
+	g->greeter = NULL;
+	*ret_n = 0;
+	for (size_t i = 0; i < g->n_places; i++) {
+		if (!answered[i] || !g->places[i].router_ip)
+			continue;
+		g->greeter = g->greeter ? g->greeter : &g->places[i];
+		++*ret_n;
+		if (wait_idle(g, &g->places[i], err) < 0)
 			return -1;
-		done = probe_wait(g->probe, READY_ASK_NS, ask_or_ready, &r, err);
-		if (done < 0)
-			return -1;
-		*ret_n = r.n - none;
-		if (done)
-			return 0;
-		if (!one && r.n > none) {
-			one = true;
-			end = clock_mono_ns() + (uint64_t)(READY_ALL_NS * g->slowness);
-		}
 	}
 	return 0;
 }
@@ -290,6 +323,47 @@ static int revive(struct grader *g, struct trial *t, struct err *err)
 	return 0;
 }
 
+/* Adds to the lesson, or makes one of what passed. */
+static void add_lesson(struct trial *t, const char *text)
+{
+	auto_free char *before = t->verdict == VERDICT_FAIL ? steal_ptr(&t->reason) : NULL;
+
+	trial_fail(t, "%s%s%s", before ? before : "", before ? "; after that " : "after this ",
+		   text);
+}
+
+/* A program that ends or hangs is told so by the check that it happened in, not by the next one,
+ * and is started again for that. */
+static void note_what_is_left(struct grader *g, struct trial *t)
+{
+	bool ended = !runner_alive(g->runner);
+	auto_free char *text = NULL;
+	char line[200];
+
+	/* What failed because of that has said so. */
+	if (t->verdict == VERDICT_ERROR || (ended && t->verdict == VERDICT_FAIL) || g->restart)
+		return;
+	if (!ended) {
+		struct station asker;
+
+		if (!g->greeter)
+			return;
+		asker = place_station(g->greeter);
+		if (trial_greets(t, &asker, STILL_MS) || t->verdict == VERDICT_ERROR)
+			return;
+	}
+	if (runner_alive(g->runner)) {
+		add_lesson(t, "your program answers nothing any more: does it wait for something, "
+			      "or loop for ever?");
+		g->restart = true;
+		return;
+	}
+	runner_last_line(g->runner, line, sizeof(line));
+	text = xasprintf("your program ended (%s)%s%s", runner_end(g->runner), *line ? ": " : "",
+			 line);
+	add_lesson(t, text);
+}
+
 static int try_check(struct grader *g, struct result *r, struct err *err)
 {
 	struct trial t = { .g = g, .check = r->check, .args = r->entry->args };
@@ -306,8 +380,10 @@ static int try_check(struct grader *g, struct result *r, struct err *err)
 	else if (!t.reason)
 		trial_error(&t, &(struct err){ .msg = "this check gave no reason" });
 	g->trial = NULL;
-	r->verdict = t.verdict;
 	g->restart = r->check->rough && t.verdict == VERDICT_FAIL;
+	if (g->runner)
+		note_what_is_left(g, &t);
+	r->verdict = t.verdict;
 	r->points = t.verdict == VERDICT_PASS ? r->max_points : 0;
 	r->reason = steal_ptr(&t.reason);
 	r->expected = steal_ptr(&t.expected);
@@ -445,7 +521,7 @@ static int run_program(struct grader *g, struct results *ret, struct err *err)
 	}
 	if (start_program(g, &answered, err) < 0)
 		return -1;
-	if (runner_alive(g->runner)) {
+	if (answered || runner_alive(g->runner)) {
 		if (!answered)
 			ret->notice =
 				xasprintf("Your program runs, but in %.0f seconds it answered "

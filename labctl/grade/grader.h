@@ -88,9 +88,10 @@ struct grader {
 	struct probe *probe;
 	struct place *places;
 	size_t n_places;
-	struct runner *runner; /* NULL: not ours */
-	bool restart;	       /* it failed a rough check */
-	uint32_t *taken;       /* addresses that guests have had */
+	struct runner *runner;	     /* NULL: not ours */
+	const struct place *greeter; /* where it answered when it was started; NULL: nowhere */
+	bool restart;		     /* it failed a rough check */
+	uint32_t *taken;	     /* addresses that guests have had */
 	size_t n_taken;
 	uint64_t answer_ns;  /* how long an answer is waited for */
 	uint64_t slowest_ns; /* the slowest answer of a control so far */

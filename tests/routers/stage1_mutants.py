@@ -426,6 +426,15 @@ def ipv4_preserve_padding():
             old(self, bytes(reseal(padded)))
 
 
+@mutant("ipv4.preserve", "after that your program answers nothing any more: does it wait")
+def ipv4_preserve_hangs():
+    @around(ref.Router, "forward")
+    def forward(old, self, packet):
+        while packet.header_length > 20:
+            time.sleep(1)
+        old(self, packet)
+
+
 @mutant("ipv4.ttl.expired", "whose TTL is")
 def ipv4_ttl_expired_forwarded():
     @around(ref.Router, "forward")
@@ -570,6 +579,15 @@ def icmp_echo_cut():
 @mutant("icmp.echo.fields", "the payload is 58 bytes")
 def icmp_echo_even():
     on_echo(lambda data: echo_data(data, data[28:] + b"\0") if len(data) > 29 and len(data) % 2 else data)
+
+
+@mutant("icmp.echo.fields icmp.checksum", "after this your program ended (exit code 1): IndexError: too much")
+def icmp_echo_ends():
+    @around(ref.Router, "local")
+    def local(old, self, packet):
+        old(self, packet)
+        if len(packet.data) > 1000:
+            raise IndexError("too much")
 
 
 @mutant("icmp.checksum", "the ICMP checksum is 0x0000")
