@@ -276,6 +276,7 @@ const struct command cmd_check = {
 	.summary = "grade your program: frames in, frames out, a lesson for each fault",
 	.details = "Grades the program that runs (labctl run -- ...), or the one that --run starts "
 		   "and stops.\n"
+		   "What a check needs is tried before it, with --only and --failed, too.\n"
 		   "Exit code 0: all passed; 1: some failed; 3: it could not be graded.\n"
 		   "  labctl check --run 'python3 src/router.py'\n"
 		   "  labctl check --only ipv4 --hint",

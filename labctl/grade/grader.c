@@ -404,12 +404,12 @@ static int try_all(struct grader *g, struct results *all, struct err *err)
 	bool stop = false;
 
 	for (size_t i = 0; i < all->n; i++)
-		n += all->v[i].selected;
+		n += all->v[i].selected || all->v[i].needed;
 	for (size_t i = 0; i < all->n && !stop; i++) {
 		struct result *r = &all->v[i];
 		const struct result *blocker = results_blocked_by(all, r);
 
-		if (!r->selected)
+		if (!r->selected && !r->needed)
 			continue;
 		if (o->progress)
 			o->progress(o->progress_arg, r, done, n, false);
@@ -422,6 +422,8 @@ static int try_all(struct grader *g, struct results *all, struct err *err)
 		if (o->progress)
 			o->progress(o->progress_arg, r, done, n, true);
 		done++;
+		/* Why something else was not tried has to be in the report. */
+		r->selected = r->selected || r->verdict != VERDICT_PASS;
 		stop = o->stop_at_failure && r->verdict != VERDICT_PASS;
 	}
 	return 0;

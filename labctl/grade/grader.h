@@ -42,6 +42,7 @@ struct result {
 	char *output; /* the program's last words, when it ended; NULL */
 	double ms;
 	bool selected; /* false: not asked for (--only, --failed) */
+	bool needed;   /* not asked for, but tried first: what was asked for needs it */
 };
 
 struct results {

@@ -36,7 +36,7 @@ void memory_update(struct memory *m, const struct results *r, bool hint)
 		unsigned hints = memory_hints(m, c->id);
 		bool seen = json_object_get(m->checks, c->id) != NULL;
 
-		if (!c->selected)
+		if (!c->selected && !c->needed)
 			continue;
 		/* The first --hint after the first failure shows the second one. */
 		if (hint && c->verdict == VERDICT_FAIL && seen && hints < HINTS)

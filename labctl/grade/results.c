@@ -39,6 +39,22 @@ static bool selects(const struct grader_options *o, bool family, const struct re
 	return family && str_starts(r->id, o->only) && r->id[strlen(o->only)] == '.';
 }
 
+/* What a chosen check needs is tried, too, and so is what that needs: else its verdict would be
+ * about another fault. */
+static void mark_needed(struct results *r)
+{
+	for (size_t i = r->n; i-- > 0;) {
+		const struct result *user = &r->v[i];
+
+		if (!user->selected && !user->needed)
+			continue;
+		for (size_t k = 0; k < i; k++) {
+			if (check_needs(user->check, r->v[k].check->id))
+				r->v[k].needed = !r->v[k].selected;
+		}
+	}
+}
+
 int results_make(const struct stage *s, const struct grader_options *o, struct results *ret,
 		 struct err *err)
 {
@@ -69,6 +85,7 @@ int results_make(const struct stage *s, const struct grader_options *o, struct r
 			selected += ret->v[i].selected;
 		}
 	}
+	mark_needed(ret);
 	if (selected)
 		return 0;
 	if (!s->n_checks)
@@ -102,7 +119,7 @@ const struct result *results_blocked_by(const struct results *all, const struct 
 
 		if (o == r)
 			break;
-		if (o->selected && o->verdict != VERDICT_PASS &&
+		if ((o->selected || o->needed) && o->verdict != VERDICT_PASS &&
 		    check_needs(r->check, o->check->id))
 			return o;
 	}

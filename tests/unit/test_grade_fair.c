@@ -216,8 +216,65 @@ static void test_progress(void **state)
 	(void)state;
 	need_root();
 	assert_int_equal(grade(&the_arena.arena, &o, &r, NULL), 0);
-	assert_string_equal(said.s, "eth.rewrite 0 of 2...\neth.rewrite 1 of 2\n"
-				    "eth.other 1 of 2...\neth.other 2 of 2\n");
+	/* With those that it needs. */
+	assert_string_equal(said.s, "arp.reply 0 of 4...\narp.reply 1 of 4\n"
+				    "ipv4.forward 1 of 4...\nipv4.forward 2 of 4\n"
+				    "eth.rewrite 2 of 4...\neth.rewrite 3 of 4\n"
+				    "eth.other 3 of 4...\neth.other 4 of 4\n");
+}
+
+static const struct result *result_of(const struct results *r, const char *id)
+{
+	for (size_t i = 0; i < r->n; i++) {
+		if (strcmp(r->v[i].id, id) == 0)
+			return &r->v[i];
+	}
+	fail_msg("no result of %s", id);
+	return NULL;
+}
+
+/* What a chosen check needs is tried with it; it is in the report if it was not passed. */
+static void test_only_with_needs(void **state)
+{
+	auto_results good = { 0 }, bad = { 0 };
+
+	(void)state;
+	need_root();
+	grade_it(REFERENCE, "arp.queue", &good);
+	assert_int_equal(good.passed, 1);
+	assert_int_equal(good.max_score, result_of(&good, "arp.queue")->max_points);
+	assert_int_equal(result_of(&good, "arp.resolve")->verdict, VERDICT_PASS);
+	assert_false(result_of(&good, "arp.resolve")->selected);
+	assert_int_equal(result_of(&good, "ipv4.ttl")->verdict, VERDICT_PENDING);
+	assert_false(result_of(&good, "ipv4.ttl")->needed);
+
+	grade_it("exec python3 tests/routers/stage1_mutants.py arp-reply-not-unicast", "arp.queue",
+		 &bad);
+	assert_int_equal(bad.failed, 1);
+	assert_int_equal(bad.pending, 3);
+	assert_int_equal(result_of(&bad, "arp.reply")->verdict, VERDICT_FAIL);
+	assert_true(result_of(&bad, "arp.reply")->selected);
+	assert_string_equal(result_of(&bad, "ipv4.forward")->reason,
+			    "not tried, because arp.reply did not pass");
+	assert_string_equal(result_of(&bad, "arp.queue")->reason,
+			    "not tried, because arp.resolve was not tried");
+	assert_false(result_of(&bad, "icmp.echo")->selected);
+}
+
+/* The questions that were asked while it started stand before those of the first check. */
+static void test_slow_program(void **state)
+{
+	auto_results r = { 0 };
+
+	(void)state;
+	need_root();
+	grade_it("exec python3 -c \"import sys, time; sys.path.insert(0, 'tests/routers')\n"
+		 "import stage1_reference as ref, json, os\n"
+		 "old = ref.Router.receive\n"
+		 "ref.Router.receive = lambda *args: (time.sleep(0.1), old(*args))\n"
+		 "ref.Router(json.load(open(os.environ['LAB_FILE']))).run()\"",
+		 "arp.reply", &r);
+	assert_int_equal(r.passed, 1);
 }
 
 static void test_cannot_start(void **state)
@@ -230,6 +287,16 @@ static void test_cannot_start(void **state)
 	need_root();
 	fails(grade(&the_arena.arena, &o, &r, err), ERR_ENV,
 	      "your program could not be started: /bin/sh: 1: /nonexistent/router: not found");
+}
+
+/* Reaped by whoever adopts it: a zombie is as good as gone. */
+static bool is_gone(pid_t pid)
+{
+	auto_free char *path = xasprintf("/proc/%d/stat", (int)pid);
+	auto_free char *stat = NULL;
+
+	return kill(pid, 0) < 0 || fs_read(path, 4096, &stat, NULL, NULL) < 0 ||
+	       strstr(stat, ") Z ");
 }
 
 /* What the program started in its group is stopped with it. */
@@ -248,14 +315,44 @@ static void test_stops_all(void **state)
 	unlink("/tmp/labctl-fair-pid");
 	pid = strtol(text, NULL, 10);
 	assert_true(pid > 1);
-	/* Reaped by whoever adopts it: a zombie is as good as gone. */
-	if (kill((pid_t)pid, 0) == 0) {
-		auto_free char *path = xasprintf("/proc/%ld/stat", pid);
-		auto_free char *stat = NULL;
+	assert_true(is_gone((pid_t)pid));
+}
 
-		if (fs_read(path, 4096, &stat, NULL, NULL) == 0)
-			assert_non_null(strstr(stat, ") Z "));
+static long read_pid(const char *path)
+{
+	auto_free char *text = NULL;
+
+	return fs_read(path, 64, &text, NULL, NULL) == 0 ? strtol(text, NULL, 10) : 0;
+}
+
+/* SIGKILL of the grader ends the program, and what that started, too. */
+static void test_killed_grader(void **state)
+{
+	static const char path[] = "/tmp/labctl-fair-killed";
+	long program = 0;
+	pid_t grader;
+
+	(void)state;
+	need_root();
+	unlink(path);
+	grader = fork();
+	if (grader == 0) {
+		auto_results r = { 0 };
+
+		grade_it("sleep 1000 & echo $! >/tmp/labctl-fair-killed; wait", NULL, &r);
+		_exit(0);
 	}
+	for (int i = 0; i < 1000 && program < 2; i++) {
+		usleep(10000);
+		program = read_pid(path);
+	}
+	kill(grader, SIGKILL);
+	waitpid(grader, NULL, 0);
+	unlink(path);
+	assert_true(program > 1);
+	for (int i = 0; i < 1000 && !is_gone((pid_t)program); i++)
+		usleep(10000);
+	assert_true(is_gone((pid_t)program));
 }
 
 int main(void)
@@ -265,7 +362,8 @@ int main(void)
 		cmocka_unit_test(test_somebody_else), cmocka_unit_test(test_no_program),
 		cmocka_unit_test(test_never_answers), cmocka_unit_test(test_dies_at_once),
 		cmocka_unit_test(test_progress),      cmocka_unit_test(test_cannot_start),
-		cmocka_unit_test(test_stops_all),
+		cmocka_unit_test(test_stops_all),     cmocka_unit_test(test_only_with_needs),
+		cmocka_unit_test(test_slow_program),  cmocka_unit_test(test_killed_grader),
 	};
 
 	mem_adopt_jansson();
