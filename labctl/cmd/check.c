@@ -140,8 +140,6 @@ static int print_results(struct session *s, const struct report *r, struct err *
 	const char *junit = s->args->opt[OPT_JUNIT];
 	auto_str text = { 0 };
 
-	if (junit && write_junit(s, r, junit, err) < 0)
-		return -1;
 	lab_ctx_progress_end(s->cmd->ctx);
 	if (s->cmd->json) {
 		print_json(report_json(r));
@@ -151,11 +149,13 @@ static int print_results(struct session *s, const struct report *r, struct err *
 	} else {
 		print_table(r);
 	}
-	return 0;
+	/* Last: a file that cannot be written shall not cost the results. */
+	return junit ? write_junit(s, r, junit, err) : 0;
 }
 
-/* One grading of the checks in ids (NULL: as the options say). Returns the exit code. */
-static int grade_once(struct session *s, const struct strv *ids, struct err *err)
+/* One grading of the checks in ids (NULL: as the options say), with one more hint for each failure
+ * or without. Returns the exit code. */
+static int grade_once(struct session *s, const struct strv *ids, bool hint, struct err *err)
 {
 	struct lab_ctx *ctx = s->cmd->ctx;
 	struct runner_spec program = { s->args->opt[OPT_RUN], become, s };
@@ -176,7 +176,7 @@ static int grade_once(struct session *s, const struct strv *ids, struct err *err
 	    arena_of_lab(ctx, s->lab, &arena, err) < 0 || grade(&arena, &o, &results, err) < 0)
 		return -1;
 	memory_load(&memory, ctx->state_dir, s->lab->name, s->lab->stage->name);
-	memory_update(&memory, &results, s->args->opt[OPT_HINT] != NULL);
+	memory_update(&memory, &results, hint);
 	if (memory_save(&memory, err) < 0)
 		return -1;
 	report.results = &results;
@@ -203,9 +203,9 @@ static int grade_after_save(struct session *s, struct err *err)
 
 	failed_ids(s, &failed);
 	first = (struct strv){ failed.v, 1 };
-	if (failed.n > 1 && !s->args->opt[OPT_ONLY] && grade_once(s, &first, err) < 0)
+	if (failed.n > 1 && !s->args->opt[OPT_ONLY] && grade_once(s, &first, false, err) < 0)
 		return -1;
-	return grade_once(s, NULL, err);
+	return grade_once(s, NULL, s->args->opt[OPT_HINT] != NULL, err);
 }
 
 static int watch(struct session *s, struct err *err)
@@ -221,7 +221,7 @@ static int watch(struct session *s, struct err *err)
 		return err_set(err, ERR_USAGE, 0, "lab '%s' has no src/ to watch", s->lab->name);
 	if (watch_open(dir, &fd, err) < 0)
 		return -1;
-	code = grade_once(s, NULL, &e);
+	code = grade_once(s, NULL, s->args->opt[OPT_HINT] != NULL, &e);
 	while (code >= 0) {
 		fflush(stdout);
 		fprintf(talk, "\nwatching %s: save a file to grade again, Ctrl-C to end\n", dir);
@@ -267,7 +267,7 @@ static int run(struct cmd *cmd, const struct args *args, struct err *err)
 	if (args->opt[OPT_FAILED])
 		failed_ids(&s, &failed);
 	/* Nothing failed last time, or there was none: everything. */
-	return grade_once(&s, failed.n ? &failed : NULL, err);
+	return grade_once(&s, failed.n ? &failed : NULL, args->opt[OPT_HINT] != NULL, err);
 }
 
 const struct command cmd_check = {

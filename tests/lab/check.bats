@@ -1,0 +1,89 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: MIT
+# The verb check with a lab, as a student uses it.
+bats_require_minimum_version 1.5.0
+load ../lib/helpers
+
+setup_file() {
+	world_make
+	use_lab t-chk
+	stage two <<-'JSON'
+		{
+		  "title": "Two to be checked",
+		  "networks": {
+		    "tc1": { "subnet": "198.18.1.0/24", "router": "198.18.1.1" },
+		    "tc2": { "subnet": "198.18.2.0/24", "router": "198.18.2.1" }
+		  },
+		  "clients": {
+		    "client1": { "interfaces": { "eth0": { "network": "tc1", "address": "198.18.1.2" } }, "gateway": "198.18.1.1" },
+		    "client2": { "interfaces": { "eth0": { "network": "tc2", "address": "198.18.2.2" } }, "gateway": "198.18.2.1" }
+		  },
+		  "checks": [ { "use": "arp.reply" }, { "use": "ipv4.forward" }, { "use": "ipv4.ttl" } ]
+		}
+	JSON
+	has root && has engine && has image || return 0
+	lab t-chk stage-start --isolated two >&2 </dev/null
+}
+
+teardown_file() { world_end; }
+
+setup() { need root engine image; }
+
+C() { lab t-chk check "$@" </dev/null; }
+broken() { printf 'python3 %s/tests/routers/stage1_mutants.py %s' "$LABCTL_TREE" "$1"; }
+
+@test "--only: what the check needs is tried, and told of when it was not passed" {
+	try C --only ipv4.ttl --run "$(broken ipv4-ttl-kept)"
+	expect 1
+	expect_out 'FAIL  ipv4.ttl' '0 of 1 passed'
+	[[ $output != *arp.reply* ]]
+	try C --only ipv4.ttl --run "$(broken arp-reply-not-unicast)"
+	expect 1
+	expect_out 'FAIL  arp.reply' 'wait  ipv4.ttl *not tried, because ipv4.forward was not tried' '0 of 3 passed'
+}
+
+@test "--failed: what failed last time, and that was all three" {
+	try C --failed --run "$(broken ipv4-ttl-kept)"
+	expect 1
+	expect_out 'pass  arp.reply' 'FAIL  ipv4.ttl' '2 of 3 passed'
+	try C --failed --run "$(broken ipv4-ttl-kept)"
+	expect 1
+	expect_out 'FAIL  ipv4.ttl' '0 of 1 passed'
+}
+
+# Two gradings for a file that is saved, the first failing check's and all.
+@test "--watch --hint: one more hint each time a file is saved" {
+	rm -r "$LABCTL_STATE/grade"
+	C --watch --hint --run "$(broken arp-reply-not-unicast)" >"$BATS_TEST_TMPDIR/out" 2>&1 3>&- &
+	watcher=$!
+	said() { [ "$(grep -c 'save a file to grade again' "$BATS_TEST_TMPDIR/out")" -eq "$1" ]; }
+	wait_for 60 said 1
+	grep -q 'Hint 1' "$BATS_TEST_TMPDIR/out"
+	run ! grep -q 'Hint 2' "$BATS_TEST_TMPDIR/out"
+	echo '#' >"$WORLD/src/router.py"
+	wait_for 60 said 2
+	kill "$watcher"
+	wait "$watcher" || true
+	[ "$(grep -c 'FAIL  arp.reply' "$BATS_TEST_TMPDIR/out")" -eq 3 ]
+	[ "$(grep -c 'Hint 2' "$BATS_TEST_TMPDIR/out")" -eq 1 ]
+	run ! grep -q 'Hint 3' "$BATS_TEST_TMPDIR/out"
+}
+
+@test "a client that is gone: what mends it" {
+	api /containers/labctl-t-chk-client1?force=1 -X DELETE
+	try C
+	expect 3 "client 'client1': its container 'labctl-t-chk-client1' is gone" 'labctl repair'
+	try lab t-chk exec client1 -- true
+	expect 125 "client 'client1'" "'labctl repair' brings it back"
+	api /containers/labctl-t-chk-client2/kill -X POST
+	lab t-chk repair >&2
+	api /containers/labctl-t-chk-client2/kill -X POST
+	try C
+	expect 3 "client 'client2': its container 'labctl-t-chk-client2' does not run" 'labctl repair'
+}
+
+@test "nothing is left behind" {
+	lab t-chk stage-stop >&2
+	rm -r "$LABCTL_STATE/grade" # the grader's memory outlives a lab
+	assert_nothing_left
+}
