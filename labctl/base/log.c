@@ -100,6 +100,11 @@ bool interrupt_pending(void)
 	return interrupted;
 }
 
+int interrupt_signal(void)
+{
+	return interrupted;
+}
+
 void interrupt_hold(bool hold)
 {
 	struct timespec now;

@@ -34,5 +34,6 @@ int err_if_interrupted(struct err *err) MUST_CHECK;
 #define INTERRUPT_GRACE_S 20
 void interrupt_hold(bool hold);
 bool interrupt_pending(void);
+int interrupt_signal(void); /* the last one that came; 0: none */
 
 #endif

@@ -484,6 +484,9 @@ int pump_run(struct engine *e, const struct exec_spec *spec, const char *exec_id
 	output_open(&p.err, spec->stderr_fd);
 	sigprocmask(SIG_BLOCK, &signals, &old_mask);
 	sigaction(SIGPIPE, &ignore, &old_pipe);
+	/* One that came while the command was begun, and was too late to stop that. */
+	if (interrupt_pending())
+		on_end_signal(&p, interrupt_signal());
 
 	r = run_raw(&p, first, err);
 

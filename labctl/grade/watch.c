@@ -17,7 +17,8 @@
 
 #define EVENTS	   (IN_CLOSE_WRITE | IN_MOVED_TO | IN_MOVED_FROM | IN_DELETE | IN_CREATE)
 #define DEPTH_MAX  8
-#define SETTLE_MS  150 /* editors save in several steps */
+#define SETTLE_MS  150	/* editors save in several steps */
+#define LOOK_UP_MS 1000 /* for an interrupt that came just before the waiting */
 #define EVENT_ROOM 16384
 
 static int add_below(int fd, const char *dir, int depth, struct err *err)
@@ -99,12 +100,12 @@ int watch_wait(int fd, const char *dir, struct err *err)
 	bool saved = false;
 
 	for (;;) {
-		int n = poll(&p, 1, saved ? SETTLE_MS : -1);
+		int n = poll(&p, 1, saved ? SETTLE_MS : LOOK_UP_MS);
 		bool new_dir = false;
 
 		if (err_if_interrupted(err) < 0)
 			return -1;
-		if (n == 0)
+		if (n == 0 && saved)
 			return 0;
 		if (n < 0 && errno != EINTR)
 			return err_set(err, ERR_ENV, errno, "cannot wait for files");

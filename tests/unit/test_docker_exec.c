@@ -280,20 +280,34 @@ static void nobody_reads(void **state)
 	fake_stop(&f);
 }
 
-static void hang(struct fake *f)
+static void hang_until_interrupted(struct fake *f)
 {
 	struct err e = { 0 };
 	struct io io;
 	int code;
 
-	interrupt_install();
 	io_open(&io, NULL);
 	if (exec_run(f->e, &io.spec, &code, &e) != -1 || e.kind != ERR_INTERRUPTED)
 		_exit(2);
 	if (strcmp(e.msg, "interrupted by SIGTERM") != 0 ||
 	    strcmp(e.hint, "the command may still run in 'c'") != 0)
 		_exit(3);
-	_exit(interrupt_seen() ? 7 : 4);
+	_exit(interrupt_pending() ? 7 : 4);
+}
+
+static void hang(struct fake *f)
+{
+	interrupt_install();
+	hang_until_interrupted(f);
+}
+
+/* Held, so that only the last look sees it, as if it had come just before. */
+static void hang_interrupted_before(struct fake *f)
+{
+	interrupt_install();
+	interrupt_hold(true);
+	raise(SIGTERM);
+	hang_until_interrupted(f);
 }
 
 /* A process that is not of that container is never signalled: here it is the test's own. */
@@ -312,6 +326,7 @@ static void interrupt_kills_no_stranger(void **state)
 	(void)state;
 	fake_start(&f, script);
 	fake_interrupted(&f, "/exec/e1/start", SIGTERM, hang, 7);
+	fake_interrupted(&f, "/exec/e1/start", 0, hang_interrupted_before, 7);
 	fake_stop(&f);
 }
 
