@@ -74,6 +74,24 @@ def time_exceeded_from_the_other_side():
         packet.interface = old_interface
 
 
+@mutant("icmp.time-exceeded", "sends 2 ICMP messages about one packet")
+def time_exceeded_twice():
+    @on_error(TIME_EXCEEDED, 0)
+    def error(old, self, packet, kind, code, rest):
+        old(self, packet, kind, code, rest)
+        old(self, packet, kind, code, rest)
+
+
+@mutant("icmp.time-exceeded", "and forwards it all the same")
+def time_exceeded_and_forwards():
+    @on_error(TIME_EXCEEDED, 0)
+    def error(old, self, packet, kind, code, rest):
+        old(self, packet, kind, code, rest)
+        way = self.next_hop(packet.destination)
+        if way:
+            self.neighbours.send(*way, packet.data[:8] + bytes(1) + packet.data[9:], None)
+
+
 @mutant("icmp.time-exceeded", "quotes 8 bytes")
 def time_exceeded_short_quote():
     @on_error(TIME_EXCEEDED, 0)

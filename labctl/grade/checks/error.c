@@ -24,6 +24,23 @@ static struct complaint time_exceeded(const struct path *p, const struct frame *
 	return c;
 }
 
+/* The packet ended here: one message about it, and itself nowhere. */
+static bool ended_here(struct trial *t, const struct path *p, const struct frame *packet)
+{
+	struct want message = want_complaint(packet), trace = want_trace(packet);
+	struct path back = path_back(p);
+	size_t n;
+
+	if (!trial_alive(t, p) || !trial_alive(t, &back))
+		return false;
+	if (trial_count(t, p->to, &trace, 0))
+		return trial_fail(t, "the router says time exceeded about a packet, and forwards "
+				     "it all the same");
+	n = trial_count(t, p->from, &message, 0);
+	return n < 2 ? true
+		     : trial_fail(t, "the router sends %zu ICMP messages about one packet", n);
+}
+
 static bool icmp_time_exceeded(struct trial *t)
 {
 	/* Experimental (RFC 4727): no router knows it, and it stays in the quotation. */
@@ -39,7 +56,7 @@ static bool icmp_time_exceeded(struct trial *t)
 	to = place_station(p.to);
 	udp = trial_datagram(t, &from, &to, 32);
 	c = time_exceeded(&p, &udp);
-	if (!trial_complaint(t, &c))
+	if (!trial_complaint(t, &c) || !ended_here(t, &p, &c.about))
 		return false;
 	echo = trial_echo(t, &from, to.ip, 57);
 	c = time_exceeded(&p, &echo);
