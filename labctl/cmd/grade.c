@@ -90,7 +90,8 @@ static int find_stage(struct cmd *cmd, const struct args *args, struct lab **ret
 		}
 		name = running->stage->dir ? running->stage->dir : running->stage->name;
 	}
-	if (session_prepare(cmd->ctx, name, true, &problems, ret, err) < 0) {
+	if (session_prepare(cmd->ctx, name, true, &problems, ret, err) < 0 ||
+	    problems_of_checks((*ret)->stage, &problems, err) < 0) {
 		problems_explain(&problems, err);
 		return -1;
 	}

@@ -2,6 +2,9 @@
 /* problems.c - problems of a stage file, shown. */
 #include "cmd/problems.h"
 
+#include "base/mem.h"
+#include "grade/entries.h"
+
 #include "base/banned.h"
 
 void problems_explain(const struct stage_problems *p, struct err *err)
@@ -21,6 +24,16 @@ void problems_explain(const struct stage_problems *p, struct err *err)
 			p->n == 1 ? "" : "s");
 		err_hint(err, "mend the file, then: labctl stage-validate STAGE");
 	}
+}
+
+int problems_of_checks(const struct stage *s, struct stage_problems *ret, struct err *err)
+{
+	entries_validate(s, ret);
+	if (!ret->n)
+		return 0;
+	if (!ret->file)
+		ret->file = xasprintf("%s/stage.json", s->dir ? s->dir : s->name);
+	return err_set(err, ERR_STAGE, 0, "'%s' has problems", ret->file);
 }
 
 json_t *problems_json(const struct stage_problems *p)

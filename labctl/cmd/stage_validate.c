@@ -20,6 +20,8 @@ static int run(struct cmd *cmd, const struct args *args, struct err *err)
 	if (stage_find(cmd->ctx->stages_dir, args->v[0], &dir, err) < 0)
 		return -1;
 	r = stage_load(dir, &s, &problems, err);
+	if (r == 0)
+		r = problems_of_checks(s, &problems, err);
 	if (cmd->json) {
 		print_json(json_pack("{s:s, s:b, s:o}", "directory", dir, "valid", r == 0,
 				     "problems", problems_json(&problems)));

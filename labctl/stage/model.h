@@ -117,6 +117,7 @@ struct stage_table_route {
 struct stage_check {
 	char *use;	 /* catalogue id */
 	unsigned points; /* 1 when not said */
+	unsigned line;	 /* where it begins in the file */
 	json_t *args;	 /* the whole object, for the grader */
 };
 

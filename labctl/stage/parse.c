@@ -99,6 +99,7 @@ static void read_check(struct parse *p, const struct node *n, struct stage_check
 	long long v;
 
 	c->points = 1;
+	c->line = n->line;
 	if (!node_object(p->r, n))
 		return;
 	c->args = json_incref(n->value);

@@ -333,6 +333,10 @@ assert_no_gradings() {
 	expect 6 'there are no submissions in'
 	try "$LABCTL_BIN" grade small --submissions "$WORLD/subs5" -j 0
 	expect 2 '--jobs'
+	mkdir "$WORLD/stages/wrong"
+	sed 's/ipv4.forward/ipv4.foward/' "$WORLD/stages/small/stage.json" >"$WORLD/stages/wrong/stage.json"
+	try "$LABCTL_BIN" grade wrong --submissions "$WORLD/subs5"
+	expect 4 "there is no check 'ipv4.foward'" "did you mean 'ipv4.forward'?"
 }
 
 @test "nothing is left behind" { assert_nothing_left; }
