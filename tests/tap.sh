@@ -26,4 +26,27 @@ strict() {
 	fi
 }
 
-timeout --foreground --kill-after=20 "${TEST_LIMIT:-600}" "${command[@]}" </dev/null | sed -u '/^# ok - /d' | strict
+# In a process group of its own, so that its limit is that of all it started: one who is left holds
+# our stdout, and prove would wait for him.
+run() {
+	local code group left
+	set -m # else SIGINT would be ignored there
+	timeout --kill-after=20 "${TEST_LIMIT:-600}" "${command[@]}" </dev/null &
+	group=$!
+	trap 'kill -TERM "$group"' INT TERM HUP
+	wait "$group"
+	code=$?
+	while kill -0 "$group" 2>/dev/null; do # the trap had ended the waiting
+		wait "$group"
+		code=$?
+	done
+	for _ in {1..20}; do # who was killed may still be ending
+		left=$(pgrep -g "$group" -r R,S,D,T --list-full) || return "$code"
+		sleep 0.1
+	done
+	kill -KILL -- -"$group"
+	printf 'left running by %s:\n%s\n' "${command[-1]}" "$left" >&2
+	return 1
+}
+
+run | sed -u '/^# ok - /d' | strict
