@@ -65,6 +65,8 @@ void bring_advance(struct bring *up);
 /* The first failure counts; no client is begun after it. */
 void bring_fail(struct bring *up, const struct err *err);
 void bring_fail_client(struct client_run *c, const struct err *err);
+/* A client whose process is gone, or NULL. */
+struct client_run *crew_ended(struct bring *up);
 /* A step for a client that failed because his command had ended is told as that. After the
  * engine's last callback. */
 void crew_explain(struct bring *up);

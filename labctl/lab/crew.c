@@ -59,20 +59,36 @@ static void fail_ended(struct client_run *c, int exit_code)
 	bring_fail_client(c, &err);
 }
 
+/* Its namespace goes with the process, before the engine hears of its end. */
+static bool has_ended(const struct client_run *c)
+{
+	struct err err = { 0 };
+	int ns;
+
+	if (netns_open_pid(c->pid, &ns, &err) < 0)
+		return err_is(&err, ERR_NOT_FOUND);
+	close(ns);
+	return false;
+}
+
+struct client_run *crew_ended(struct bring *up)
+{
+	for (size_t i = 0; i < up->lab->stage->n_clients; i++) {
+		if (up->clients[i].pid > 0 && has_ended(&up->clients[i]))
+			return &up->clients[i];
+	}
+	return NULL;
+}
+
 void crew_explain(struct bring *up)
 {
 	struct client_run *c = up->stumbled;
 	struct err err = { 0 };
-	int ns, exit_code;
+	int exit_code;
 
-	if (!c || err_is(&up->err, ERR_INTERRUPTED))
+	if (!c || err_is(&up->err, ERR_INTERRUPTED) || !has_ended(c))
 		return;
-	if (netns_open_pid(c->pid, &ns, &err) == 0) {
-		close(ns);
-		return;
-	}
-	if (!err_is(&err, ERR_NOT_FOUND) ||
-	    container_wait_end(up->engine, c->id, END_TIMEOUT_MS, &exit_code, &err) < 0) {
+	if (container_wait_end(up->engine, c->id, END_TIMEOUT_MS, &exit_code, &err) < 0) {
 		log_debug("client '%s': %s", bring_stage_client(c)->name, err.msg);
 		return;
 	}

@@ -185,7 +185,8 @@ static bool is_of_client(const struct step *s)
 	return s->kind == STEP_CLIENT || s->kind == STEP_ROUTES || s->kind == STEP_COMMANDS;
 }
 
-/* Says whose step it was; a step of the whole lab speaks for itself. */
+/* Says whose step it was; a step of the whole lab speaks for itself. A client that ended takes its
+ * ends of the links along: what is missed then is told of it. */
 static void fail_step(struct bring *up, const struct step *s, struct err *err)
 {
 	const struct stage *stage = up->lab->stage;
@@ -193,8 +194,10 @@ static void fail_step(struct bring *up, const struct step *s, struct err *err)
 	if (is_of_client(s)) {
 		err_wrap(err, "client '%s'", stage->clients[s->client].name);
 		up->stumbled = &up->clients[s->client];
-	} else if (s->kind == STEP_BRIDGE || s->kind == STEP_LINK) {
-		err_wrap(err, "network '%s'", stage->networks[s->network].name);
+	} else {
+		if (s->kind == STEP_BRIDGE || s->kind == STEP_LINK)
+			err_wrap(err, "network '%s'", stage->networks[s->network].name);
+		up->stumbled = crew_ended(up);
 	}
 	bring_fail(up, err);
 }
@@ -279,25 +282,27 @@ static int take_commands(struct bring *up, const struct step *s, struct err *err
 static int take_verify(struct bring *up, struct err *err)
 {
 	auto_container_list list = { 0 };
+	const struct client_run *ended;
 
 	if (wire_verify_seat(up->wiring, err) < 0 ||
 	    lab_containers(up->ctx, up->lab->name, &list, err) < 0)
 		return -1;
 	for (size_t i = 0; i < up->lab->stage->n_clients; i++) {
-		struct client_run *c = &up->clients[i];
+		const struct client_run *c = &up->clients[i];
 		const struct container_info *info = NULL;
 
 		for (size_t k = 0; k < list.n && !info; k++)
 			info = strcmp(list.v[k].id, c->id) == 0 ? &list.v[k] : NULL;
 		if (info && strcmp(info->state, "running") == 0)
 			continue;
-		c->phase = CLIENT_EXITED;
-		return err_set(err, bring_stage_client(c)->command.n ? ERR_STAGE : ERR_ENV, 0,
-			       "client '%s': its command ended at once: %s",
-			       bring_stage_client(c)->name,
-			       info ? info->status : "its container is gone");
+		return err_set(err, ERR_ENV, 0, "client '%s': its container is %s",
+			       bring_stage_client(c)->name, info ? info->state : "gone");
 	}
-	return 0;
+	/* The engine hears of an end some time after the process is gone. */
+	ended = crew_ended(up);
+	return ended ? err_set(err, ERR_ENV, 0, "client '%s': its process %d ended at once",
+			       bring_stage_client(ended)->name, (int)ended->pid)
+		     : 0;
 }
 
 /* A client that ended is the best explanation there is, and what it printed. */

@@ -22,6 +22,7 @@ Prints its address when it listens, and ends when its standard input does. SCRIP
     close                          true: closed without a reply
     hang                           true: no reply, ever
     delay                          seconds before the reply
+    after                          no reply before there is this file
     read                           so many bytes of an upload are read before the reply, which
                                    ends with the connection closed
     hijack                         the connection is upgraded; a list of steps:
@@ -34,6 +35,7 @@ GET /_log tells {"requests": [{"method", "path", "target", "headers", "body"}, .
 """
 
 import json
+import os
 import re
 import socket
 import ssl
@@ -148,6 +150,8 @@ class Connection:
 
     def answer(self, rule, method):
         time.sleep(rule.get("delay", 0))
+        while "after" in rule and not os.path.exists(rule["after"]):
+            time.sleep(0.02)
         if rule.get("hang"):
             self.sock.recv(1)
             raise Gone
