@@ -5,7 +5,12 @@
 bats_require_minimum_version 1.5.0
 load ../lib/helpers
 
-setup_file() { world_make; }
+setup_file() {
+	world_make
+	# ten ports in a row that no program has
+	P0=$(PYTHONPATH=$LABCTL_TREE/tests/netport /usr/bin/python3 -c 'import service; print(service.free_ports(10))')
+	export P0 P1=$((P0 + 1)) P9=$((P0 + 9))
+}
 setup() {
 	export LABCTL_STATE=$WORLD/state-$BATS_TEST_NUMBER
 	me=$(id -un)
@@ -13,6 +18,7 @@ setup() {
 teardown_file() { world_end; }
 
 netport() { "$LABCTL_BIN" netport "$@"; }
+is_free() { ! netport who "$@"; }
 
 # As another user of a shared host, by sudo for labctl alone.
 as_sudo_user() {
@@ -132,13 +138,11 @@ matches() {
 }
 
 @test "a lease with a time ends by itself" {
-	netport acquire COLOUR red --ttl 1
+	netport acquire COLOUR red --ttl 1h
 	run --separate-stderr netport acquire COLOUR red
 	[ "$status" -eq 5 ]
-	for ((i = 0; i < 100; i++)); do
-		netport who COLOUR red >/dev/null 2>&1 || break
-		sleep 0.05
-	done
+	netport renew COLOUR red --ttl 1
+	wait_for 60 is_free COLOUR red
 	run --separate-stderr netport acquire COLOUR red --ttl 15m
 	gives 0 red ''
 	run --separate-stderr netport acquire COLOUR blue --ttl soon
@@ -161,47 +165,36 @@ matches() {
 }
 
 @test "run: ports in the environment, the command's exit code, nothing left" {
-	run --separate-stderr netport run --port A=30000-30009 --port B -- \
+	run --separate-stderr netport run --port "A=$P0-$P9" --port B -- \
 		sh -c '"$1" netport list PORT; echo "$A $B"; exit 7' sh "$LABCTL_BIN"
 	[ "$status" -eq 7 ] && [ -z "$stderr" ]
-	matches "${lines[3]}" '3000[0-9] 2[0-9]{4}'
+	matches "${lines[3]}" '[0-9]{5} 2[0-9]{4}'
+	[ "${lines[3]% *}" -ge "$P0" ] && [ "${lines[3]% *}" -le "$P9" ]
 	[[ $output == *"process "* ]]
 	[ -z "$(netport list)" ]
 }
 
 @test "run: two at once get two ports" {
-	run --separate-stderr netport run --port P=30000-30001 -- "$LABCTL_BIN" netport run --port Q=30000-30001 -- \
+	run --separate-stderr netport run --port "P=$P0-$P1" -- "$LABCTL_BIN" netport run --port "Q=$P0-$P1" -- \
 		sh -c '[ "$P" != "$Q" ] && echo differ'
 	gives 0 differ ''
-	run --separate-stderr netport run --port P=30000 -- "$LABCTL_BIN" netport run --port Q=30000 -- true
-	gives 125 '' "labctl: no port of '30000' is free
+	run --separate-stderr netport run --port "P=$P0" -- "$LABCTL_BIN" netport run --port "Q=$P0" -- true
+	gives 125 '' "labctl: no port of '$P0' is free
         'labctl netport list PORT' shows who has them"
 }
 
 @test "run: the lease is gone when the command dies from a signal" {
-	run netport run --port P=30000-30009 -- sh -c 'kill -9 $$'
+	run netport run --port "P=$P0-$P9" -- sh -c 'kill -9 $$'
 	[ "$status" -eq 137 ]
 	[ -z "$(netport list)" ]
 }
 
-# wait_for COMMAND...: until it succeeds, at most 5 s.
-wait_for() {
-	local i
-	for ((i = 0; i < 250; i++)); do
-		"$@" >/dev/null 2>&1 && return
-		sleep 0.02
-	done
-	printf 'waited in vain for: %s\n' "$*"
-	return 1
-}
-is_free() { ! netport who "$@"; }
-
 @test "run: a signal to labctl is the command's" {
-	"$LABCTL_BIN" netport run --port P=30000 -- \
+	"$LABCTL_BIN" netport run --port "P=$P0" -- \
 		sh -c 'trap "exit 9" TERM; touch "$1"; while :; do sleep 0.02; done' sh "$BATS_TEST_TMPDIR/ready" 3>&- &
 	pid=$!
-	wait_for test -e "$BATS_TEST_TMPDIR/ready"
-	netport who PORT 30000
+	wait_for 60 test -e "$BATS_TEST_TMPDIR/ready"
+	netport who PORT "$P0"
 	kill -TERM $pid
 	status=0
 	wait $pid || status=$?
@@ -210,19 +203,19 @@ is_free() { ! netport who "$@"; }
 }
 
 @test "run: labctl killed, the lease stays the command's as long as it lives" {
-	"$LABCTL_BIN" netport run --port P=30000 -- \
+	"$LABCTL_BIN" netport run --port "P=$P0" -- \
 		sh -c 'echo $$ >"$1"; exec sleep 60' sh "$BATS_TEST_TMPDIR/pid" 3>&- &
 	pid=$!
-	wait_for test -s "$BATS_TEST_TMPDIR/pid"
+	wait_for 60 test -s "$BATS_TEST_TMPDIR/pid"
 	command_pid=$(cat "$BATS_TEST_TMPDIR/pid")
 	kill -9 $pid
 	wait $pid || true
-	run --separate-stderr netport acquire PORT 30000
+	run --separate-stderr netport acquire PORT "$P0"
 	[ "$status" -eq 5 ]
 	kill "$command_pid"
-	wait_for is_free PORT 30000
-	run --separate-stderr netport acquire PORT 30000
-	gives 0 30000 ''
+	wait_for 60 is_free PORT "$P0"
+	run --separate-stderr netport acquire PORT "$P0"
+	gives 0 "$P0" ''
 }
 
 @test "run: what cannot be run" {
@@ -296,13 +289,13 @@ is_free() { ! netport who "$@"; }
 }
 
 @test "pools: shown, set, used, reset" {
-	run --separate-stderr netport pool PORT 30000-30000
+	run --separate-stderr netport pool PORT "$P0-$P0"
 	gives 0 '' ''
 	run --separate-stderr netport acquire PORT
-	gives 0 30000 ''
+	gives 0 "$P0" ''
 	run --separate-stderr netport pool PORT
-	gives 0 'RESOURCE  RANGE        SIZE  LEASED
-PORT      30000-30000  1     1' ''
+	gives 0 "RESOURCE  RANGE        SIZE  LEASED
+PORT      $P0-$P0  1     1" ''
 	netport pool PORT --reset
 	[[ $(netport pool) == *'PORT       20000-29999       10000     0'* ]]
 	run --separate-stderr netport acquire COLOUR

@@ -144,6 +144,7 @@ open("/etc/shadow")'
 	# bash's jobs in the background ignore SIGINT: python starts it as a terminal would
 	cat >"$BATS_TEST_TMPDIR/signals" <<-'PY'
 		import os, signal, subprocess, sys
+		signal.signal(getattr(signal, "SIG" + sys.argv[2]), signal.SIG_DFL)
 		program = 'trap "echo caught INT; exit 33" INT; trap "echo caught TERM; exit 34" TERM; echo ready; while :; do sleep 0.05; done'
 		p = subprocess.Popen([sys.argv[1], "--lab", "t-src", "run", "--", "sh", "-c", program],
 		                     stdout=subprocess.PIPE, text=True)

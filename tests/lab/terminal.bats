@@ -68,6 +68,7 @@ L() { lab t-term "$@"; }
 	cat >"$BATS_TEST_TMPDIR/signals" <<-'PY'
 		import signal, subprocess, sys
 		for name in "SIGINT", "SIGTERM":
+		    signal.signal(getattr(signal, name), signal.SIG_DFL)
 		    p = subprocess.Popen([sys.argv[1], "--lab", "t-term", "exec", "client1", "--", "sh", "-c",
 		                          "echo ready; exec sleep 4242"], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
 		    p.stdout.readline()
