@@ -91,7 +91,7 @@ class Browser:
     def open(self, url):
         self.call("Page.navigate", url=url)
 
-    def wait(self, script, seconds=20):
+    def wait(self, script, seconds=120):
         """Until the script's value is true."""
         until = time.monotonic() + seconds
         while time.monotonic() < until:

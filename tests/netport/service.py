@@ -1,8 +1,11 @@
 # SPDX-License-Identifier: MIT
 """The service under test: `labctl netport serve` for real, on SQLite or on a real Redis; and TAP."""
+import errno
 import http.client
+import itertools
 import json
 import os
+import random
 import shutil
 import signal
 import socket
@@ -44,7 +47,7 @@ class Reply:
         return f"{self.status} {self.body[:300]!r}"
 
 
-def wait_for(what, condition, seconds=20):
+def wait_for(what, condition, seconds=120):
     until = time.monotonic() + seconds
     while not condition():
         if time.monotonic() > until:
@@ -52,10 +55,28 @@ def wait_for(what, condition, seconds=20):
         time.sleep(0.01)
 
 
+def is_free(port):
+    for family, kind in itertools.product((socket.AF_INET, socket.AF_INET6),
+                                          (socket.SOCK_STREAM, socket.SOCK_DGRAM)):
+        try:
+            with socket.socket(family, kind) as s:
+                s.bind(("", port))
+        except OSError as e:
+            if e.errno not in (errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL):
+                return False
+    return True
+
+
+def free_ports(n):
+    """The first of n free ports in a row, which the kernel gives nobody who does not ask for them."""
+    while True:
+        first = random.randrange(10000, 19000)
+        if all(is_free(port) for port in range(first, first + n)):
+            return first
+
+
 def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
+    return free_ports(1)
 
 
 class Redis:

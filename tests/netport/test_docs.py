@@ -6,7 +6,7 @@ import subprocess
 import sys
 
 import browser
-from service import LABCTL, Skip, equal, main, true
+from service import LABCTL, Skip, equal, free_port, main, true
 
 
 def description():
@@ -108,9 +108,10 @@ def calls_of_all_three_apis_can_be_tried(s):
     token = s.token("page", "lease")
     with Page(s) as page:
         b = page.browser
-        status, text = page.send("get_networking_get_port", port="24567")
-        equal((status, json.loads(text)), (200, {"data": {"port": 24567}}))
-        status, text = page.send("get_db_is_reserved", resource="PORT", value="24567")
+        port = free_port()
+        status, text = page.send("get_networking_get_port", port=str(port))
+        equal((status, json.loads(text)), (200, {"data": {"port": port}}))
+        status, text = page.send("get_db_is_reserved", resource="PORT", value=str(port))
         equal((status, json.loads(text)), (200, {"data": True}))
         equal(page.send("get_db_is_reserved", resource="", value="1"), (None, None))
         status, text = page.send("post_v1_services", {"name": "x", "start": 2000, "end": 2001})

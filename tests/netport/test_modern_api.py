@@ -6,7 +6,7 @@ import re
 import subprocess
 import sys
 
-from service import LABCTL, Service, Skip, equal, free_port, main, true, wait_for
+from service import LABCTL, Service, Skip, equal, free_port, free_ports, main, true, wait_for
 
 
 class Caller:
@@ -67,11 +67,11 @@ def any_value_of_a_range_or_the_pool(s):
     equal(got, ["r1", "r2", "r3"])
     error(ci("POST", "/api/leases", {"resource": "RACK", "range": "r{1-3}"}), 409, "conflict",
           "no RACK of 'r{1-3}' is free")
-    low = ci.lease(resource="PORT", range="23000-23010", order="lowest")
-    true(23000 <= int(low["value"]) <= 23010)
-    wanted = ci.lease(resource="PORT", range="23000-23010", prefer=23007)
-    equal(wanted["value"], "23007")
-    true(ci.lease(resource="PORT", range="23000-23010", prefer=23007)["value"] != "23007")
+    first = free_ports(11)
+    eleven = {"resource": "PORT", "range": f"{first}-{first + 10}"}
+    equal(ci.lease(**eleven, order="lowest")["value"], str(first))
+    equal(ci.lease(**eleven, prefer=first + 7)["value"], str(first + 7))
+    true(ci.lease(**eleven, prefer=first + 7)["value"] != str(first + 7))
     true(20000 <= int(ci.lease(resource="PORT")["value"]) <= 29999)
     true(ci.lease(resource="SUBNET")["value"].endswith("/24"))
     r = ci("POST", "/api/leases", {"resource": "RACK"})
@@ -80,17 +80,19 @@ def any_value_of_a_range_or_the_pool(s):
 
 def a_port_is_free_again_when_its_lease_has_expired(s):
     ci = Caller(s, "ci")
-    some = {"resource": "PORT", "range": "23000-23001", "order": "lowest"}
-    equal(ci.lease(**some)["value"], "23000")
+    first = free_ports(2)
+    both = f"{first}-{first + 1}"
+    some = {"resource": "PORT", "range": both, "order": "lowest"}
+    equal(ci.lease(**some)["value"], str(first))
     # Named, and one that was found: both expire, by acquiring and by renewing.
-    ci.lease(resource="PORT", value=23001, ttl=3600)
-    error(ci("POST", "/api/leases", some), 409, "conflict", "no port of '23000-23001' is free")
-    for port in "23001", "23000":
+    ci.lease(resource="PORT", value=first + 1, ttl=3600)
+    error(ci("POST", "/api/leases", some), 409, "conflict", f"no port of '{both}' is free")
+    for port in first + 1, first:
         equal(ci("POST", f"/api/leases/PORT/{port}/renew", {"ttl": 0.2}).status, 200)
         wait_for("the port is free", lambda: ci("POST", "/api/leases", some).status == 201)
         equal(ci("GET", f"/api/leases/PORT/{port}").json["expires"], None)
-    ci("DELETE", "/api/leases/PORT/23000")
-    ci.lease(resource="PORT", value=23000, ttl=0.2)
+    ci("DELETE", f"/api/leases/PORT/{first}")
+    ci.lease(resource="PORT", value=first, ttl=0.2)
     wait_for("the port is free", lambda: ci("POST", "/api/leases", some).status == 201)
 
 
@@ -232,12 +234,13 @@ def the_command_line_and_the_service_share_one_book(s):
     s.run("netport", "release", "RACK", l["value"])
     equal(ci("GET", "/api/leases/RACK/r1").status, 404)
     # Also what the service remembers of ports.
-    s.run("netport", "pool", "PORT", "24000-24001")
-    got = {int(s.run("netport", "acquire", "PORT", "24000", "--used-ok").stdout),
+    first = free_ports(2)
+    s.run("netport", "pool", "PORT", f"{first}-{first + 1}")
+    got = {int(s.run("netport", "acquire", "PORT", str(first), "--used-ok").stdout),
            s.data("/networking/get_port")["port"]}
-    equal(got, {24000, 24001})
-    s.run("netport", "release", "PORT", "24000")
-    equal(ci.lease(resource="PORT", check=False, value=24000)["value"], "24000")
+    equal(got, {first, first + 1})
+    s.run("netport", "release", "PORT", str(first))
+    equal(ci.lease(resource="PORT", check=False, value=first)["value"], str(first))
 
 
 def health_metrics_whoami(s):

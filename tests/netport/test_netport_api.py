@@ -7,7 +7,7 @@ import socket
 import sys
 import tempfile
 
-from service import Service, equal, free_port, main, true
+from service import Service, equal, free_port, free_ports, main, true, wait_for
 
 
 def detail(reply, *want):
@@ -132,7 +132,7 @@ def get_port_is_never_one_in_use(s):
 
 
 def a_port_s_pool_comes_first_then_any(s):
-    base = 21000
+    base = free_ports(3)
     s.run("netport", "pool", "PORT", f"{base}-{base + 2}")
     taken = {s.data("/networking/get_port")["port"] for _ in range(3)}
     equal(taken, {base, base + 1, base + 2})
@@ -140,8 +140,9 @@ def a_port_s_pool_comes_first_then_any(s):
 
 
 def interfaces_and_paths(s):
-    equal(sorted(s.data("/networking/list_interfaces")),
-          sorted({name for _, name in socket.if_nameindex()}))
+    # Others' come and go meanwhile.
+    wait_for("the lists agree", lambda: sorted(s.data("/networking/list_interfaces")) ==
+             sorted({name for _, name in socket.if_nameindex()}))
     with tempfile.NamedTemporaryFile() as f:
         equal(s.data("/fs/is_path_exist", path=f.name), True)
         equal(s.data("/fs/is_path_exist", path=f"  {f.name} "), True)
@@ -215,10 +216,8 @@ def shell_starts_what_the_list_allows(s):
         equal(t.data("/shell/is_process_running", name="SLEEP"), "sleep")
         os.kill(pid, 9)
         # The reservation ends with the process.
-        deadline = 200
-        while t.data("/db/is_reserved", resource="PROCESS", value="sleep 1000") and deadline:
-            deadline -= 1
-        equal(t.data("/db/is_reserved", resource="PROCESS", value="sleep 1000"), False)
+        wait_for("nobody has it", lambda: not t.data("/db/is_reserved", resource="PROCESS",
+                                                     value="sleep 1000"))
         again = run("run_process", "sleep 1000", headers=shell).json["data"]
         true(again not in (pid, -1), again)
         os.kill(again, 9)

@@ -113,10 +113,10 @@ static void test_release_owner(void **state)
 	assert_int_equal(held(s, "PORT"), 1);
 }
 
-/* Waits until nobody holds the value any more; fails after 5 s. */
+/* Waits until nobody holds the value any more; fails after a minute. */
 static void wait_gone(struct store *s, const char *resource, const char *value)
 {
-	int64_t end = clock_ms(CLOCK_MONOTONIC) + 5000;
+	int64_t end = clock_ms(CLOCK_MONOTONIC) + 60000;
 	struct err err = { 0 };
 
 	for (;;) {
@@ -138,14 +138,15 @@ static void test_expiry(void **state)
 	auto_lease a = { 0 }, renewed = { 0 }, b = { 0 };
 	size_t n;
 
-	r.ttl_ms = 150;
+	r.ttl_ms = 60000;
 	ok(lease_acquire(s, &r, "20001", NULL, NULL, &a, NULL, err));
-	assert_int_equal(a.expires, a.created + 150);
-	ok(lease_renew(s, "PORT", "20001", &anna, 60000, &renewed, err));
+	assert_int_equal(a.expires, a.created + 60000);
+	ok(lease_renew(s, "PORT", "20001", &anna, 120000, &renewed, err));
 	assert_int_equal(renewed.id, a.id);
-	assert_true(renewed.expires >= a.created + 60000);
+	assert_true(renewed.expires >= a.created + 120000);
 	ok(lease_renew(s, "PORT", "20001", &anna, 100, NULL, err));
 	wait_gone(s, "PORT", "20001");
+	r.ttl_ms = 150;
 	/* Nobody has swept; yet it is not there for anyone. */
 	assert_int_equal(held(s, NULL), 0);
 	fails(lease_renew(s, "PORT", "20001", &anna, 1000, NULL, err), ERR_NOT_FOUND,

@@ -214,7 +214,9 @@ static void test_killed_writers(void **state)
 	unsigned seed = (unsigned)getpid(), acquired = 0, released = 0;
 
 	print_message("# seed %u\n", seed);
-	for (int round = 0; round < rounds; round++) {
+	/* On a slow disk they live longer, until enough is told. */
+	for (int round = 0; round < rounds || acquired <= (unsigned)rounds || !released; round++) {
+		unsigned life = KILL_LIFE_US * (1 + (unsigned)(round / rounds));
 		pid_t pids[KILL_WRITERS];
 		struct said said;
 		int out[2];
@@ -232,7 +234,7 @@ static void test_killed_writers(void **state)
 		for (int i = 0; i < KILL_WRITERS; i++) {
 			int status;
 
-			usleep((useconds_t)(rand_r(&seed) % KILL_LIFE_US));
+			usleep((unsigned)rand_r(&seed) % life);
 			kill(pids[i], SIGKILL);
 			waitpid(pids[i], &status, 0);
 			/* It was we who ended it, not an error. */
@@ -252,9 +254,21 @@ static void test_killed_writers(void **state)
 		ok(store_check(s, err));
 		compare(s, fate);
 	}
-	assert_true(acquired > (unsigned)rounds && released > 0);
-	print_message("# %d kills: %u leases and %u releases acknowledged, none lost\n",
-		      rounds * KILL_WRITERS, acquired, released);
+	print_message("# %d rounds and more: %u leases and %u releases acknowledged, none lost\n",
+		      rounds, acquired, released);
+}
+
+static int64_t thousand_ms(struct store *s, const struct lease_request *r, const struct pool *pool)
+{
+	int64_t begun;
+
+	ok(store_begin(s, err));
+	begun = clock_ms(CLOCK_MONOTONIC);
+	for (int i = 0; i < 1000; i++)
+		ok(lease_acquire_any(s, r, pool, NULL, NULL, NULL, NULL, err));
+	begun = clock_ms(CLOCK_MONOTONIC) - begun;
+	store_rollback(s);
+	return begun;
 }
 
 /* The cost of an acquisition does not grow with the number of leases. */
@@ -262,7 +276,7 @@ static void test_flat(void **state)
 {
 	const struct place *p = *state;
 	struct lease_request r = by("flat", "PORT");
-	int64_t cost[2];
+	int64_t cost[2] = { INT64_MAX, INT64_MAX };
 	auto_pool pool = { 0 };
 	auto_store s = NULL;
 	uint32_t next = 1;
@@ -271,7 +285,6 @@ static void test_flat(void **state)
 	ok(pool_parse("PORT", "1-65535", &pool, err));
 	for (int step = 0; step < 2; step++) {
 		uint32_t fill = step ? 50000 : 100;
-		int64_t begun;
 
 		/* Every fifth stays free, as after some time of use. */
 		ok(store_begin(s, err));
@@ -282,12 +295,12 @@ static void test_flat(void **state)
 				ok(lease_acquire(s, &r, value, NULL, NULL, NULL, NULL, err));
 		}
 		ok(store_commit(s, err));
-		ok(store_begin(s, err));
-		begun = clock_ms(CLOCK_MONOTONIC);
-		for (int i = 0; i < 1000; i++)
-			ok(lease_acquire_any(s, &r, &pool, NULL, NULL, NULL, NULL, err));
-		cost[step] = clock_ms(CLOCK_MONOTONIC) - begun;
-		store_rollback(s);
+		/* The least of several: the others waited for the processor, too. */
+		for (int i = 0; i < 5; i++) {
+			int64_t took = thousand_ms(s, &r, &pool);
+
+			cost[step] = took < cost[step] ? took : cost[step];
+		}
 	}
 	print_message("# 1000 acquisitions without the disk: %" PRId64 " ms at 80 leases, %" PRId64
 		      " ms at 40000\n",
