@@ -34,7 +34,7 @@ signalled() {
 	# what runs in the background of a script ignores SIGINT
 	env --default-signal=INT "$DRIVER" exec "$NAME" "$@" </dev/null >"$BATS_TEST_TMPDIR/out" 2>"$BATS_TEST_TMPDIR/err" &
 	pid=$!
-	wait_for 20 runs "$command"
+	wait_for 60 runs "$command"
 	kill -s "$sig" "$pid"
 	status=0
 	wait "$pid" || status=$?
@@ -116,12 +116,12 @@ signalled() {
 	signalled INT 'sleep 31001' sleep 31001
 	[ "$status" -eq 130 ]
 	[ -z "$stderr" ]
-	wait_for 20 runs_not 'sleep 31001'
+	wait_for 60 runs_not 'sleep 31001'
 	# its children, too
 	signalled TERM 'sleep 31002' sh -c 'sleep 31002; echo never'
 	[ "$status" -eq 143 ]
 	[ -z "$output" ]
-	wait_for 20 runs_not 'sleep 31002'
+	wait_for 60 runs_not 'sleep 31002'
 	# and it may answer in its own way
 	signalled TERM 'sleep 31003' sh -c 'trap "echo caught; exit 9" TERM; sleep 31003'
 	[ "$status" -eq 9 ]
@@ -131,7 +131,7 @@ signalled() {
 @test "a reader that goes away ends the command quietly" {
 	run bash -c "'$DRIVER' exec '$NAME' yes 31004 2>&1 | head -n 2; echo \${PIPESTATUS[0]}"
 	[ "$output" = $'31004\n31004\n141' ]
-	wait_for 20 runs_not 'yes 31004'
+	wait_for 60 runs_not 'yes 31004'
 }
 
 @test "a container that goes away under a command" {
@@ -140,7 +140,7 @@ signalled() {
 	api "/containers/$NAME-3/start" -X POST
 	"$DRIVER" exec "$NAME-3" sleep 31005 2>"$BATS_TEST_TMPDIR/err" &
 	pid=$!
-	wait_for 20 runs 'sleep 31005'
+	wait_for 60 runs 'sleep 31005'
 	api "/containers/$NAME-3?force=1" -X DELETE
 	status=0
 	wait "$pid" || status=$?

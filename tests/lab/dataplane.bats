@@ -65,7 +65,7 @@ assert_silence() {
 	try on client2 ping -c 1 -W 5 client1
 	expect 0
 	expect_out 'ttl=63'
-	try on client1 traceroute -n -q 1 -w 2 198.19.2.2
+	try on client1 traceroute -n -q 1 -w 10 198.19.2.2
 	expect 0
 	expect_out '1 *198.19.1.1 ' '2 *198.19.2.2 '
 }
@@ -74,7 +74,7 @@ assert_silence() {
 	router_start
 	on client2 sh -c 'nc -l -N 5000 </dev/null | sha256sum' >"$BATS_TEST_TMPDIR/got" 3>&- &
 	receiver=$!
-	wait_for 5 on client2 sh -c 'ss -ltn 2>/dev/null | grep -q :5000 || grep -q ":1388 " /proc/net/tcp'
+	wait_for 60 on client2 sh -c 'ss -ltn 2>/dev/null | grep -q :5000 || grep -q ":1388 " /proc/net/tcp'
 	sent=$(on client1 sh -c 'head -c 5000000 /dev/urandom >/tmp/data; nc -N -w 20 198.19.2.2 5000 </tmp/data; sha256sum </tmp/data')
 	wait "$receiver"
 	[ "$(<"$BATS_TEST_TMPDIR/got")" = "$sent" ]
@@ -92,7 +92,7 @@ assert_silence() {
 	expect_out "'tp1' is down (ip link set tp1 up)"
 	ip link set tp1 up
 	ip link set tp2 up
-	wait_for 5 sh -c 'ip -br link show tp1 | grep -q LOWER_UP && ip -br link show tp2 | grep -q LOWER_UP'
+	wait_for 60 sh -c 'ip -br link show tp1 | grep -q LOWER_UP && ip -br link show tp2 | grep -q LOWER_UP'
 	assert_silence
 	try L status
 	expect 0
@@ -180,6 +180,7 @@ assert_silence() {
 
 @test "a client removed and a link deleted behind labctl's back: status tells, stage-stop cleans up" {
 	api /containers/labctl-t-data-client1?force=1 -X DELETE
+	wait_for 60 sh -c '! ip link show tp1' # some time after its last process
 	ip link del tp2
 	try L status
 	expect 0
@@ -194,7 +195,7 @@ assert_silence() {
 @test "a client whose process died: status tells its exit code" {
 	L stage-start two
 	api /containers/labctl-t-data-client2/kill?signal=KILL -X POST
-	wait_for 10 sh -c "curl -s --unix-socket /var/run/docker.sock http://d/containers/labctl-t-data-client2/json | grep -q '\"Running\":false'"
+	wait_for 60 sh -c "curl -s --unix-socket /var/run/docker.sock http://d/containers/labctl-t-data-client2/json | grep -q '\"Running\":false'"
 	try L status
 	expect 0
 	expect_out "client 'client2' is exited (Exited (137)"

@@ -36,6 +36,9 @@ L() { lab "$LAB" "$@" </dev/null; }
 on() { local client=$1; shift; L exec "$client" -- "$@"; }
 inside() { local client=$1; shift; nsenter -t "$(container "labctl-$LAB-$client" .State.Pid)" -n "$@"; }
 
+# is_gone INTERFACE: the kernel takes a namespace's links away some time after its last process.
+is_gone() { ! ip link show "$1"; }
+
 # ping through the student's router
 assert_works() {
 	background "$BATS_TEST_TMPDIR/router" 'routing between' \
@@ -79,12 +82,14 @@ assert_mended() {
 
 @test "docker rm -f" {
 	api /containers/labctl-t-rep-client1?force=1 -X DELETE
+	wait_for 60 is_gone tq1
 	assert_mended "client 'client1' is gone" "interface 'tq1' is gone"
 }
 
 @test "docker stop: the client is started again and keeps its files" {
 	on client2 touch /kept
 	api /containers/labctl-t-rep-client2/stop?t=0 -X POST
+	wait_for 60 is_gone tq2
 	assert_mended "client 'client2' is exited" "interface 'tq2' is gone"
 	on client2 test -e /kept
 }
@@ -188,7 +193,7 @@ assert_mended() {
 	nft delete table netdev labctl-t-rep
 	umount "$LABCTL_RUN/t-rep/src"
 	rm -r "$LABCTL_RUN"
-	run ! ip link show tq1
+	wait_for 60 is_gone tq1
 	try L status
 	expect 0
 	expect_out 'stopped since' "the computer was booted since" "'labctl repair' brings them back"
@@ -223,7 +228,7 @@ assert_mended() {
 	L stage-start --isolated two
 	"$LABCTL_BIN" --lab "$LAB" run -- sleep 100 </dev/null 3>&- &
 	program=$!
-	wait_for 5 sh -c "ip netns pids labctl-t-rep-iso | grep -q ."
+	wait_for 60 sh -c "ip netns pids labctl-t-rep-iso | grep -q ."
 	ip netns del labctl-t-rep-iso
 	assert_mended "the seat's namespace 'labctl-t-rep-iso' is gone"
 	kill "$program"

@@ -51,7 +51,7 @@ setup_file() {
 	script sleeps up.sh <<-'SH'
 		# no program: bash goes on when one that ends well is interrupted
 		: >"$NOTES/sleeping"
-		sleep 30
+		sleep 300
 	SH
 	script sleeps down.sh <<-'SH'
 		rm -f "$NOTES/sleeping"
@@ -173,7 +173,7 @@ PYROUTE_STAGE_FILE=$tree/.stage" ]
 		while not os.path.exists(sys.argv[2]):
 		    time.sleep(0.02)
 		os.killpg(p.pid, signal.SIGINT)  # as a terminal does
-		print(p.wait(20))
+		print(p.wait(60))
 	PY
 	try as_student /usr/bin/python3 "$BATS_TEST_TMPDIR/interrupt" "$LABCTL_BIN" "$NOTES/sleeping"
 	[ "${lines[-1]}" = 130 ] || { explain; false; }

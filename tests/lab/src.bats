@@ -151,12 +151,12 @@ open("/etc/shadow")'
 		print(p.stdout.readline(), end="")
 		p.send_signal(getattr(signal, "SIG" + sys.argv[2]))
 		print(p.stdout.read(), end="")
-		print("code", p.wait(10))
-		p = subprocess.Popen([sys.argv[1], "--lab", "t-src", "run", "--", "sh", "-c", "echo ready; exec sleep 50"],
+		print("code", p.wait(60))
+		p = subprocess.Popen([sys.argv[1], "--lab", "t-src", "run", "--", "sh", "-c", "echo ready; exec sleep 500"],
 		                     stdout=subprocess.PIPE, text=True)
 		p.stdout.readline()
 		p.send_signal(getattr(signal, "SIG" + sys.argv[2]))
-		print("died of", -p.wait(10))
+		print("died of", -p.wait(60))
 	PY
 	for sig in INT TERM; do
 		try /usr/bin/python3 "$BATS_TEST_TMPDIR/signals" "$LABCTL_BIN" "$sig"

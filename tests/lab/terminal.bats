@@ -54,12 +54,13 @@ L() { lab t-term "$@"; }
 
 @test "exec: the end of the input arrives; a command that reads none ends; a reader that goes away" {
 	[ "$(printf 'a\nb\n' | L exec client1 -- wc -l)" -eq 2 ]
-	run --separate-stderr timeout 20 bash -c "'$LABCTL_BIN' --lab t-term exec client1 -- true < <(sleep 30)"
+	mkfifo "$BATS_TEST_TMPDIR/endless"
+	run --separate-stderr timeout 60 bash -c "'$LABCTL_BIN' --lab t-term exec client1 -- true <>'$BATS_TEST_TMPDIR/endless'"
 	expect 0
-	run --separate-stderr timeout 20 bash -c "'$LABCTL_BIN' --lab t-term exec client1 -- yes </dev/null | head -n 1"
+	run --separate-stderr timeout 60 bash -c "'$LABCTL_BIN' --lab t-term exec client1 -- yes </dev/null | head -n 1"
 	[ "$output" = y ]
 	[ -z "$stderr" ]
-	run --separate-stderr timeout 20 bash -c "echo from stdin | '$LABCTL_BIN' --lab t-term connect client1 2>&1 >/dev/null; echo 'echo \$HOSTNAME; exit 9' | '$LABCTL_BIN' --lab t-term connect client1"
+	run --separate-stderr timeout 60 bash -c "echo from stdin | '$LABCTL_BIN' --lab t-term connect client1 2>&1 >/dev/null; echo 'echo \$HOSTNAME; exit 9' | '$LABCTL_BIN' --lab t-term connect client1"
 	[ "$status" -eq 9 ]
 	[ "${lines[-1]}" = client1 ]
 }
@@ -73,12 +74,12 @@ L() { lab t-term "$@"; }
 		                          "echo ready; exec sleep 4242"], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
 		    p.stdout.readline()
 		    p.send_signal(getattr(signal, name))
-		    print(name, p.wait(20))
+		    print(name, p.wait(60))
 	PY
 	try /usr/bin/python3 "$BATS_TEST_TMPDIR/signals" "$LABCTL_BIN"
 	expect 0
 	[ "$output" = $'SIGINT 130\nSIGTERM 143' ]
-	wait_for 5 sh -c "! '$LABCTL_BIN' --lab t-term exec client1 -- pgrep -f 'sleep 4242' </dev/null"
+	wait_for 60 sh -c "! '$LABCTL_BIN' --lab t-term exec client1 -- pgrep -f 'sleep 4242' </dev/null"
 }
 
 # --- a terminal ---
@@ -109,7 +110,7 @@ on_terminal() {
 
 		def expect(text, since):
 		    global seen
-		    end = time.monotonic() + 20
+		    end = time.monotonic() + 60
 		    while seen.find(text, since) < 0:
 		        if time.monotonic() > end:
 		            sys.exit(f"{text} did not come: {seen}")
@@ -139,7 +140,7 @@ on_terminal() {
 		print("code", code)
 		print("restored", termios.tcgetattr(slave) == before)
 	PY
-	try env TERM=xterm-256color timeout 60 /usr/bin/python3 "$BATS_TEST_TMPDIR/connect" "$LABCTL_BIN" --lab t-term connect client1
+	try env TERM=xterm-256color timeout 300 /usr/bin/python3 "$BATS_TEST_TMPDIR/connect" "$LABCTL_BIN" --lab t-term connect client1
 	expect 0
 	[ "$output" = $'code 7\nrestored True' ]
 }

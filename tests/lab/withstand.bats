@@ -196,7 +196,7 @@ L() { lab t-with "$@" </dev/null; }
 	JSON
 	"$LABCTL_BIN" --lab t-with stage-start pause >"$BATS_TEST_TMPDIR/first" 2>&1 </dev/null 3>&- &
 	first=$!
-	wait_for 5 test -e "$LABCTL_STATE/labs/t-with.json"
+	wait_for 60 test -e "$LABCTL_STATE/labs/t-with.json"
 	try L stage-start pause
 	expect 5 "'labctl stage-start' (process $first, user root) is at work on lab 't-with'" 'try again'
 	try L stage-stop
@@ -342,7 +342,7 @@ signalled() {
 		code=0
 		L stage-stop >"$BATS_TEST_TMPDIR/out" 2>&1 || code=$?
 		[ "$code" -eq 0 ] || [ "$code" -eq 6 ] || { cat "$BATS_TEST_TMPDIR/out" >&2; false; }
-		wait_for 3 assert_gone t-with || { echo "killed after $after ms" >&2; assert_gone t-with; }
+		wait_for 60 assert_gone t-with || { echo "killed after $after ms" >&2; assert_gone t-with; }
 	done
 }
 
@@ -391,7 +391,7 @@ start_by_script() {
 	/usr/bin/python3 "$LABCTL_TREE/tests/lib/fake-engine.py" "$script" "$WORLD/fake.sock" \
 		<"$BATS_TEST_TMPDIR/go" >"$BATS_TEST_TMPDIR/fake" 3>&- &
 	exec 8>"$BATS_TEST_TMPDIR/go"
-	wait_for 20 grep -q unix "$BATS_TEST_TMPDIR/fake"
+	wait_for 60 grep -q unix "$BATS_TEST_TMPDIR/fake"
 	DOCKER_HOST=unix://$WORLD/fake.sock try L stage-start "$stage"
 	exec 8>&-
 	wait $!
@@ -433,7 +433,7 @@ start_by_script() {
 		wait
 		touch "$BATS_TEST_TMPDIR/ended"
 	} 3>&- &
-	wait_for 20 test -s "$BATS_TEST_TMPDIR/pid"
+	wait_for 60 test -s "$BATS_TEST_TMPDIR/pid"
 	once='{"on": "GET /containers/json", "times": 1,'
 	start_by_script ends "$once \"json\": []}" \
 		'{"on": "GET /containers/c0ffee/json", "json": {"State": {"Running": true, "Pid": '$(<"$BATS_TEST_TMPDIR/pid")', "ExitCode": 0}}}' \
@@ -457,7 +457,7 @@ start_by_script() {
 		code=0
 		L stage-stop >"$BATS_TEST_TMPDIR/out" 2>&1 || code=$?
 		[ "$code" -eq 0 ] || [ "$code" -eq 6 ] || { cat "$BATS_TEST_TMPDIR/out" >&2; false; }
-		wait_for 3 assert_gone t-with || { echo "after $n requests" >&2; assert_gone t-with; }
+		wait_for 60 assert_gone t-with || { echo "after $n requests" >&2; assert_gone t-with; }
 	done
 	[ "$status" -eq 0 ]
 	[ "$n" -ge 6 ]

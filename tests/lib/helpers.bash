@@ -60,7 +60,7 @@ has() {
 api() {
 	local path=$1
 	shift
-	curl -sf -m 20 --unix-socket "${ENGINE_SOCKET:-/var/run/docker.sock}" "$@" "http://engine$path"
+	curl -sf -m 60 --unix-socket "${ENGINE_SOCKET:-/var/run/docker.sock}" "$@" "http://engine$path"
 }
 
 # container NAME FORMAT: a field of its description, by jq.
@@ -145,7 +145,7 @@ background() {
 	"$@" >"$file" 2>&1 </dev/null 3>&- &
 	# shellcheck disable=SC2034 # for who called
 	started=$!
-	wait_for 20 grep -q "$words" "$file"
+	wait_for 60 grep -q "$words" "$file"
 }
 
 # The labs of this world, also those that have no record any more: each test file names its labs
