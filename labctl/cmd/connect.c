@@ -2,9 +2,11 @@
 /* connect.c - the verbs connect and exec: a shell or a command in a client. */
 #include "cmd/command.h"
 
+#include <string.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/log.h"
 #include "docker/exec.h"
 #include "lab/scripts.h"
 #include "lab/session.h"
@@ -22,6 +24,23 @@ static int in_scripts_client(const struct lab *l, const char *client, bool login
 		return err_hint(err, "labctl connect %s", client);
 	}
 	return scripts_connect(l, client, &code, err) < 0 ? -1 : code;
+}
+
+/* A client that was removed, stopped or paused by somebody else, in words for who wants in. */
+static int explain(const char *client, struct err *failed, struct err *err)
+{
+	const char *state = err_is(failed, ERR_NOT_FOUND)	    ? "gone"
+			    : strstr(failed->msg, "is paused")	    ? "paused"
+			    : strstr(failed->msg, "is not running") ? "not running"
+								    : NULL;
+
+	if (!state) {
+		err_wrap(failed, "client '%s'", client);
+		return err_pass(err, failed);
+	}
+	log_debug("%s", failed->msg);
+	err_set(err, ERR_CONFLICT, 0, "client '%s' is %s", client, state);
+	return err_hint(err, "'labctl repair' brings it back");
 }
 
 /* argv NULL: a login shell. */
@@ -54,14 +73,8 @@ static int in_client(struct cmd *cmd, const char *client, char *const *argv, boo
 	    lab_ctx_engine(cmd->ctx, &e, err) < 0)
 		return -1;
 	spec.container = container;
-	if (exec_run(e, &spec, &code, &failed) < 0) {
-		err_wrap(&failed, "client '%s'", client);
-		/* Removed, or stopped, by somebody else. */
-		if (err_is(&failed, ERR_NOT_FOUND) || err_is(&failed, ERR_CONFLICT))
-			err_hint(&failed, "is it there, and does it run? 'labctl status' tells, "
-					  "'labctl repair' brings it back");
-		return err_pass(err, &failed);
-	}
+	if (exec_run(e, &spec, &code, &failed) < 0)
+		return explain(client, &failed, err);
 	return code;
 }
 

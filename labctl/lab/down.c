@@ -17,14 +17,16 @@
 
 #include "base/banned.h"
 
-/* The first failure is the one that is told; the rest of the work goes on. */
+/* The first failure is the one that is told, of what (NULL: it says itself); the rest of the work
+ * goes on. */
 static void keep_first(struct err *first, const struct err *e, const char *what)
 {
-	log_debug("%s: %s", what, e->msg);
+	log_debug("%s: %s", what ? what : "forgetting it", e->msg);
 	if (first->kind != ERR_NONE)
 		return;
 	*first = *e;
-	err_wrap(first, "%s", what);
+	if (what)
+		err_wrap(first, "%s", what);
 }
 
 static int remove_containers(struct lab_ctx *ctx, const struct lab *l, struct err *err)
@@ -98,7 +100,7 @@ int lab_down(struct lab_ctx *ctx, struct lab *l, struct err *err)
 	if (first.kind == ERR_NONE && lab_unpublish(l, &e) < 0)
 		keep_first(&first, &e, "removing the lab's files");
 	if (first.kind == ERR_NONE && lab_forget(ctx, l, &e) < 0)
-		keep_first(&first, &e, "removing the record");
+		keep_first(&first, &e, NULL);
 	interrupt_hold(false);
 	if (first.kind == ERR_NONE)
 		return 0;

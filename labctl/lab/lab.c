@@ -176,8 +176,10 @@ int lab_forget(const struct lab_ctx *ctx, const struct lab *l, struct err *err)
 	/* The record goes first: leases without a record are found by 'labctl gc'. */
 	fs_remove_drafts(l->record);
 	if (fs_remove(l->record, err) < 0)
-		return -1;
-	return claim_release(ctx, l->name, err);
+		return err_wrap(err, "removing the record");
+	if (claim_release(ctx, l->name, err) < 0)
+		return err_wrap(err, "its leases stay until 'labctl gc'");
+	return 0;
 }
 
 int lab_check_owner(const struct lab_ctx *ctx, const struct lab *l, struct err *err)

@@ -2,6 +2,7 @@
 /* status.c - a lab's record against kernel and engine. */
 #include "lab/status.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -327,6 +328,19 @@ static void add_state(struct report *r, json_t *doc)
 		      l->stage->dir);
 }
 
+/* What programs in the seat and the clients read. */
+static void check_files(struct report *r)
+{
+	static const char *const names[] = { "lab.json", "hosts" };
+
+	for (size_t i = 0; i < ARRAY_SIZE(names) && r->running; i++) {
+		auto_free char *path = lab_path(r->lab, names[i]);
+
+		if (access(path, F_OK) < 0 && errno == ENOENT)
+			drift(r, "'%s' is gone", path);
+	}
+}
+
 static void add_src(struct report *r, json_t *doc)
 {
 	auto_free char *target = lab_path(r->lab, "src");
@@ -402,6 +416,7 @@ int lab_status(struct lab_ctx *ctx, json_t **ret, struct err *err)
 		json_object_set_new(doc, "networks", all);
 	}
 	add_src(&r, doc);
+	check_files(&r);
 	add_ports(&r, doc);
 	check_leases(&r);
 	*ret = steal_ptr(&doc);

@@ -176,8 +176,9 @@ static int make_book(const char *path, struct err *err)
 			return -1;
 	}
 	if (access(slash ? dir : ".", W_OK) < 0) {
-		err_set(err, ERR_ENV, errno, "cannot make the lease book '%s'", path);
-		return err_hint(err, "only root keeps it: use sudo");
+		sys = errno;
+		err_set(err, ERR_ENV, sys, "cannot make the lease book '%s'", path);
+		return sys == EACCES ? err_hint(err, "only root keeps it: use sudo") : -1;
 	}
 	remove_old_drafts(path);
 	remove_draft(tmp);
@@ -197,8 +198,10 @@ static int open_write(struct store_sqlite *s, struct err *err)
 	if (open_file(s, s->path, SQLITE_OPEN_READWRITE, err) < 0)
 		return -1;
 	if (sqlite3_db_readonly(s->db, "main")) {
-		err_set(err, ERR_ENV, EACCES, "cannot write the lease book '%s'", s->path);
-		return err_hint(err, "only its owner keeps it: use sudo");
+		int sys = access(s->path, W_OK) < 0 ? errno : EACCES;
+
+		err_set(err, ERR_ENV, sys, "cannot write the lease book '%s'", s->path);
+		return sys == EACCES ? err_hint(err, "only its owner keeps it: use sudo") : -1;
 	}
 	if (store_schema_apply(s->db, s->path, store_schema_steps, store_schema_version, err) < 0)
 		return -1;

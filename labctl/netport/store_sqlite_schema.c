@@ -86,7 +86,7 @@ int store_sqlite_error(struct sqlite3 *db, const char *path, int rc, const char 
 		return err_hint(err, "try again; 'fuser -v %s' shows who has it open", path);
 	case SQLITE_FULL:
 		err_set(err, ERR_ENV, 0, "no space for the lease book '%s'", path);
-		return err_hint(err, "nothing was changed; make room on that file system");
+		return err_hint(err, "it is as it was; make room on that file system");
 	case SQLITE_READONLY:
 	case SQLITE_PERM:
 		return err_set(err, ERR_ENV, 0, "cannot %s the lease book '%s': %s", doing, path,

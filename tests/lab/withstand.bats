@@ -46,6 +46,7 @@ setup_file() {
 }
 
 teardown_file() {
+	umount "$WORLD/full" 2>/dev/null || true
 	for name in tw1 twp tw-away; do ip link del "$name" 2>/dev/null; done
 	world_end
 }
@@ -472,6 +473,39 @@ start_by_script() {
 	LABCTL_STATE=$WORLD/full/state try L stage-start two
 	umount "$WORLD/full"
 	expect 3 'no space' 'make room'
+	[ -z "$(left t-with)" ]
+}
+
+@test "a disk that fills up while a stage runs: stopping takes all down but the leases, and says what gives them back" {
+	mkdir -p "$WORLD/full"
+	mount -t tmpfs -o size=400k tmpfs "$WORLD/full"
+	export LABCTL_STATE=$WORLD/full/state
+	L stage-start two
+	head -c 1000000 /dev/zero >"$WORLD/full/fill" 2>/dev/null || true
+	try L stage-stop
+	run_gc() { rm "$WORLD/full/fill"; "$LABCTL_BIN" gc </dev/null; }
+	given_back=$(run_gc)
+	umount "$WORLD/full"
+	expect 3 "cannot stop 'two' entirely: its leases stay until 'labctl gc': no space for the lease book" 'make room'
+	[ -z "$(left t-with)" ]
+	[[ $given_back == *"removed: leases of lab 't-with'"* ]]
+}
+
+@test "a state directory on a read-only file system: that is what is said, also to root" {
+	mkdir -p "$WORLD/full"
+	mount -t tmpfs -o size=1m tmpfs "$WORLD/full"
+	export LABCTL_STATE=$WORLD/full/state
+	mount -o remount,ro "$WORLD/full"
+	try "$LABCTL_BIN" netport acquire COLOUR red
+	none_yet=$status$stderr
+	mount -o remount,rw "$WORLD/full"
+	"$LABCTL_BIN" netport acquire COLOUR red
+	mount -o remount,ro "$WORLD/full"
+	try L stage-start two
+	umount "$WORLD/full"
+	[[ $none_yet == 3*'Read-only file system' ]]
+	expect 3 "cannot write the lease book '$LABCTL_STATE/netport.db': Read-only file system"
+	[[ $stderr != *sudo* ]]
 	[ -z "$(left t-with)" ]
 }
 
