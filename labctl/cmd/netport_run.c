@@ -63,6 +63,8 @@ static int split(const char *text, char **ret_name, const char **ret_range, stru
 
 static int check_ports(const struct args *args, struct err *err)
 {
+	auto_strv names = { 0 };
+
 	if (!args->n_many) {
 		err_set(err, ERR_USAGE, 0, "'labctl netport run' needs a port");
 		return err_hint(err, "use --port NAME=RANGE");
@@ -75,6 +77,11 @@ static int check_ports(const struct args *args, struct err *err)
 		if (split(args->many[i], &name, &range, err) < 0 ||
 		    (range && pool_parse("PORT", range, &pool, err) < 0))
 			return -1;
+		for (size_t k = 0; k < names.n; k++) {
+			if (strcmp(names.v[k], name) == 0)
+				return err_set(err, ERR_USAGE, 0, "'%.64s' names two ports", name);
+		}
+		strv_add(&names, name);
 	}
 	return 0;
 }

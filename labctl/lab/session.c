@@ -124,8 +124,8 @@ static int recover(struct lab_ctx *ctx, const struct lab *seen, struct err *err)
 	if (l->state == LAB_RUNNING)
 		return 0;
 	l->orphaned |= lock.orphaned;
-	log_warn("a labctl died while lab '%s' was %s; what it left is removed", seen->name,
-		 lab_state_name(seen->state));
+	log_warn("%s lab '%s' was not finished; what is left of it is removed first",
+		 lab_state_name(seen->state), seen->name);
 	return take_down(ctx, l, err);
 }
 

@@ -321,7 +321,7 @@ static void add_state(struct report *r, json_t *doc)
 		drift(r, "the computer was booted since: links and namespaces are gone; 'labctl "
 			 "repair' brings them back");
 	else if (l->state != LAB_RUNNING && !lab_is_locked(r->ctx, l->name))
-		drift(r, "a labctl that was %s it has died: 'labctl stage-stop' cleans up", state);
+		drift(r, "%s it was not finished: 'labctl stage-stop' cleans up", state);
 	r->running = !before_boot && l->state == LAB_RUNNING;
 	if (r->running && l->stage->kind == STAGE_JSON && !fs_is_dir(l->stage->dir))
 		drift(r, "the stage's directory '%s' is gone; the lab runs on without it",

@@ -226,6 +226,8 @@ matches() {
 	run --separate-stderr netport run -- true
 	gives 125 '' "labctl: 'labctl netport run' needs a port
         use --port NAME=RANGE"
+	run --separate-stderr netport run --port P --port "P=$P0" -- true
+	gives 125 '' "labctl: 'P' names two ports"
 	run --separate-stderr netport run --port 1=2 -- true
 	gives 125 '' "labctl: '1=2' does not begin with a variable's name
         use --port NAME=RANGE, for example --port PORT=20000-29999"

@@ -89,6 +89,14 @@ L() { lab t-with "$@" </dev/null; }
 	expect_out "engine *$WORLD/no.sock" 'client1 * unknown' 'tw1 * up'
 	DOCKER_HOST=unix://$WORLD/no.sock try L stage-stop
 	expect 3 "cannot stop 'two' entirely" "$WORLD/no.sock"
+	try L status
+	expect 0
+	expect_out "stopping it was not finished: 'labctl stage-stop' cleans up"
+	try L exec client1 -- true
+	expect 125 "stopping lab 't-with' was not finished; what is left of it is removed first" 'no stage is running'
+	L stage-start two
+	DOCKER_HOST=unix://$WORLD/no.sock try L stage-stop
+	[ "$status" -eq 3 ]
 	try L stage-stop
 	expect 0
 	assert_gone t-with
@@ -374,7 +382,7 @@ signalled() {
 	try signalled KILL when-it-waits --lab t-with -q stage-start long
 	try L status
 	expect 0
-	expect_out "'labctl stage-stop' cleans up"
+	expect_out "starting it was not finished: 'labctl stage-stop' cleans up"
 	try L stage-stop
 	expect 0
 	assert_gone t-with
@@ -437,7 +445,7 @@ start_by_script() {
 	wait_for 60 test -s "$BATS_TEST_TMPDIR/pid"
 	once='{"on": "GET /containers/json", "times": 1,'
 	start_by_script ends "$once \"json\": []}" \
-		'{"on": "GET /containers/c0ffee/json", "json": {"State": {"Running": true, "Pid": '$(<"$BATS_TEST_TMPDIR/pid")', "ExitCode": 0}}}' \
+		'{"on": "GET /containers/c0ffee/json", "json": {"State": {"Running": true, "Pid": '"$(<"$BATS_TEST_TMPDIR/pid")"', "ExitCode": 0}}}' \
 		"$once \"after\": \"$BATS_TEST_TMPDIR/ended\", \"json\": [{\"Id\": \"c0ffee\", \"Names\": [\"/labctl-t-with-one\"],
 			\"State\": \"running\", \"Labels\": {\"labctl.lab\": \"t-with\", \"labctl.book\": \"$LABCTL_STATE\"}}]}" \
 		'{"on": "POST /containers/c0ffee/wait", "json": {"StatusCode": 9}}'
