@@ -213,7 +213,7 @@ def shell_starts_what_the_list_allows(s):
             equal(f.read(), b"sleep\x001000\x00")
         equal(run("run_process", "sleep 1000", headers=shell).json, {"data": -1})
         equal(t.data("/db/is_reserved", resource="PROCESS", value="sleep 1000"), True)
-        equal(t.data("/shell/is_process_running", name="SLEEP"), "sleep")
+        true("sleep" in t.data("/shell/is_process_running", name="SLEEP"))
         os.kill(pid, 9)
         # The reservation ends with the process.
         wait_for("nobody has it", lambda: not t.data("/db/is_reserved", resource="PROCESS",
@@ -226,7 +226,8 @@ def shell_starts_what_the_list_allows(s):
 
 
 def a_running_process_is_found_by_name(s):
-    equal(s.data("/shell/is_process_running", name="labctl"), "labctl")
+    # The first that fits: it may be a lab's labctl-forward.
+    true("labctl" in s.data("/shell/is_process_running", name="labctl"))
     equal(s.data("/shell/is_process_running", name="no-such-program-anywhere"), False)
 
 
