@@ -4,7 +4,7 @@ import re
 import socket
 import sys
 
-from service import Service, equal, main, true, wait_for
+from service import Service, equal, main, own_network, true, wait_for
 
 DJANGO = {"name": "django", "description": "Django service", "start": 15000, "end": 15100}
 WHEN = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z")
@@ -288,4 +288,5 @@ TESTS = [services_are_made_listed_changed_deleted, guards_of_a_service, bodies_t
          unknown_paths_and_methods]
 
 if __name__ == "__main__":
+    own_network()
     sys.exit(main(TESTS, with_stores=True))
