@@ -18,8 +18,8 @@
 #include "base/banned.h"
 
 /* Long enough for a machine that swaps, short enough for somebody who waits. */
-#define PING_TIMEOUT_MS 20000L
-#define QUOTE_MAX	400 /* of a foreign error text */
+#define PATIENCE_MS 20000
+#define QUOTE_MAX   400 /* of a foreign error text */
 
 struct request {
 	TAILQ_ENTRY(request) link; /* in waiting or sent */
@@ -37,6 +37,7 @@ struct engine {
 	char api[16]; /* "" until negotiated */
 	unsigned api_minor;
 	bool pinging;
+	long patience_ms;
 	struct request_list waiting, sent; /* waiting: until the version is settled */
 };
 
@@ -44,6 +45,7 @@ int engine_open(const char *host, struct engine **ret, struct err *err)
 {
 	struct engine *e = xcalloc(1, sizeof(*e));
 
+	e->patience_ms = PATIENCE_MS;
 	TAILQ_INIT(&e->waiting);
 	TAILQ_INIT(&e->sent);
 	if (http_open(host, &e->http, err)) {
@@ -52,6 +54,11 @@ int engine_open(const char *host, struct engine **ret, struct err *err)
 	}
 	*ret = e;
 	return 0;
+}
+
+void engine_set_patience(struct engine *e, long ms)
+{
+	e->patience_ms = ms;
 }
 
 static void request_free(struct request *r)
@@ -321,7 +328,7 @@ static void start_ping(struct engine *e)
 	struct http_request rq = {
 		.method = "GET",
 		.target = "/_ping",
-		.timeout_ms = PING_TIMEOUT_MS,
+		.timeout_ms = e->patience_ms,
 		.done = on_ping,
 		.done_arg = e,
 	};

@@ -36,6 +36,10 @@ void engine_free(struct engine *e);
 DEFINE_AUTO(engine, struct engine *, engine_free, NULL)
 #define auto_engine auto_cleanup(engine) struct engine *
 
+/* How long an engine may take to say that it is there, 20 s where nobody says otherwise; before the
+ * first call. */
+void engine_set_patience(struct engine *e, long ms);
+
 /* The endpoint as text, for messages: "unix:///var/run/docker.sock". */
 const char *engine_host(const struct engine *e);
 /* The negotiated version ("1.41"), after the first successful call; "" before. */

@@ -21,6 +21,9 @@
 
 #include "base/banned.h"
 
+/* The rest of the status must not wait long for an engine that hangs. */
+#define PATIENCE_MS 5000
+
 struct report {
 	struct lab_ctx *ctx;
 	const struct lab *lab;
@@ -121,9 +124,12 @@ static char *add_clients(struct report *r, json_t *doc)
 	struct err err = { 0 };
 	struct engine *e;
 	size_t n = 0;
-	bool known = lab_ctx_engine(r->ctx, &e, &err) == 0 &&
-		     lab_containers(r->ctx, l->name, &list, &err) == 0;
+	bool known = lab_ctx_engine(r->ctx, &e, &err) == 0;
 
+	if (known) {
+		engine_set_patience(e, PATIENCE_MS);
+		known = lab_containers(r->ctx, l->name, &list, &err) == 0;
+	}
 	for (size_t i = 0; i < l->stage->n_clients; i++) {
 		const struct stage_client *c = &l->stage->clients[i];
 		auto_free char *name = lab_container_name(l, c->name);

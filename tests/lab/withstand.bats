@@ -67,6 +67,21 @@ teardown() {
 
 L() { lab t-with "$@" </dev/null; }
 
+# by_script SCRIPT COMMAND...: tries it with an engine that does what the script says.
+by_script() {
+	local script=$1
+	shift
+	mkfifo "$BATS_TEST_TMPDIR/go"
+	/usr/bin/python3 "$LABCTL_TREE/tests/lib/fake-engine.py" "$script" "$WORLD/fake.sock" \
+		<"$BATS_TEST_TMPDIR/go" >"$BATS_TEST_TMPDIR/fake" 3>&- &
+	exec 8>"$BATS_TEST_TMPDIR/go"
+	wait_for 60 grep -q unix "$BATS_TEST_TMPDIR/fake"
+	DOCKER_HOST=unix://$WORLD/fake.sock try "$@"
+	exec 8>&-
+	wait $!
+	rm "$WORLD/fake.sock" "$BATS_TEST_TMPDIR/go" "$BATS_TEST_TMPDIR/fake"
+}
+
 # --- the engine, the image ---
 
 @test "engine down: exit code 3, where it was looked for and what to do; nothing left" {
@@ -87,6 +102,10 @@ L() { lab t-with "$@" </dev/null; }
 	DOCKER_HOST=unix://$WORLD/no.sock try L status
 	expect 0
 	expect_out "engine *$WORLD/no.sock" 'client1 * unknown' 'tw1 * up'
+	# one that hangs is not waited for as long as by a command that needs it
+	by_script '{"rules": [{"on": "GET /_ping", "hang": true}]}' timeout 15 "$LABCTL_BIN" --lab t-with status
+	expect 0
+	expect_out "engine *$WORLD/fake.sock did not answer" 'client1 * unknown' 'tw1 * up'
 	DOCKER_HOST=unix://$WORLD/no.sock try L stage-stop
 	expect 3 "cannot stop 'two' entirely" "$WORLD/no.sock"
 	try L status
@@ -396,15 +415,7 @@ start_by_script() {
 		{"on": "GET /containers/json", "json": []},
 		{"on": "POST /containers/create", "status": 201, "json": {"Id": "c0ffee"}},
 		{"on": "POST /containers/c0ffee/start", "status": 204}]}'
-	mkfifo "$BATS_TEST_TMPDIR/go"
-	/usr/bin/python3 "$LABCTL_TREE/tests/lib/fake-engine.py" "$script" "$WORLD/fake.sock" \
-		<"$BATS_TEST_TMPDIR/go" >"$BATS_TEST_TMPDIR/fake" 3>&- &
-	exec 8>"$BATS_TEST_TMPDIR/go"
-	wait_for 60 grep -q unix "$BATS_TEST_TMPDIR/fake"
-	DOCKER_HOST=unix://$WORLD/fake.sock try L stage-start "$stage"
-	exec 8>&-
-	wait $!
-	rm "$WORLD/fake.sock" "$BATS_TEST_TMPDIR/go" "$BATS_TEST_TMPDIR/fake"
+	by_script "$script" L stage-start "$stage"
 }
 
 @test "a client's process, or its container, goes while it is wired: which it was, or how it ended" {
