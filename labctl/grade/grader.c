@@ -24,7 +24,9 @@
 #define READY_NS	 (5 * NS_PER_S)
 #define READY_ALL_NS	 (500 * NS_PER_MS) /* for the other networks, once one answered */
 #define READY_ASK_NS	 (20 * NS_PER_MS)
-#define STILL_MS	 3000 /* a program that answers nothing for so long hangs */
+#define READY_MORE_NS	 (100 * NS_PER_MS) /* between questions to a program that runs */
+#define BACKLOG_MS	 6000		   /* for the answers to all of them */
+#define STILL_MS	 3000		   /* a program that answers nothing for so long hangs */
 #define SILENCE_PROOF_NS (50 * NS_PER_MS)
 #define LATE_UNIT_NS	 (5 * NS_PER_MS)
 #define SLOWNESS_MAX	 8.0
@@ -199,12 +201,14 @@ static int ask_all(struct ready *r, struct err *err)
 }
 
 /* Asks on every network until the router's addresses are answered for. A program that answers on
- * one network and not on another may be meant so: that is for the checks to say. */
+ * one network and not on another may be meant so: that is for the checks to say. What takes long to
+ * start is asked less and less often: a slow program has to answer all that waits for it. */
 static int ask_until_answered(struct ready *r, struct err *err)
 {
 	struct grader *g = r->g;
 	size_t none = r->n;
 	uint64_t now = clock_mono_ns(), end = now + (uint64_t)(READY_NS * g->slowness);
+	uint64_t pause = READY_ASK_NS;
 	bool one = false;
 
 	for (; now < end; now = clock_mono_ns()) {
@@ -212,11 +216,13 @@ static int ask_until_answered(struct ready *r, struct err *err)
 
 		if (ask_all(r, err) < 0)
 			return -1;
-		done = probe_wait(g->probe, READY_ASK_NS, ask_or_ready, r, err);
+		done = probe_wait(g->probe, pause, ask_or_ready, r, err);
 		if (done != 0)
 			return done < 0 ? -1 : 0;
+		pause += pause < READY_MORE_NS ? pause / 8 : 0;
 		if (!one && r->n > none) {
 			one = true;
+			pause = READY_MORE_NS;
 			end = clock_mono_ns() + (uint64_t)(READY_ALL_NS * g->slowness);
 		}
 	}
@@ -234,7 +240,7 @@ static int wait_idle(struct grader *g, const struct place *at, struct err *err)
 
 	t.rng = rng_for(g->options->seed, nobody.id);
 	if (trial_guest(&t, at, &asker))
-		trial_greets(&t, &asker, STILL_MS);
+		trial_greets(&t, &asker, BACKLOG_MS);
 	trial_done(&t);
 	return err_if_interrupted(err);
 }

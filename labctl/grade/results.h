@@ -7,7 +7,8 @@
 #include "grade/grader.h"
 
 /* One pending result for each check of the stage; the chosen ones are marked, and those that they
- * need. ERR_STAGE: a check that does not exist; ERR_NOT_FOUND, ERR_USAGE: none is chosen. What *ret has so far is the caller's. */
+ * need. ERR_STAGE: a check that does not exist; ERR_NOT_FOUND, ERR_USAGE: none is chosen. What *ret
+ * has so far is the caller's. */
 int results_make(const struct stage *s, const struct grader_options *o, struct results *ret,
 		 struct err *err) MUST_CHECK;
 /* Sums up the chosen ones. */
