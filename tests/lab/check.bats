@@ -54,16 +54,15 @@ broken() { printf 'python3 %s/tests/routers/stage1_mutants.py %s' "$LABCTL_TREE"
 # Two gradings for a file that is saved, the first failing check's and all.
 @test "--watch --hint: one more hint each time a file is saved" {
 	rm -r "$LABCTL_STATE/grade"
-	C --watch --hint --run "$(broken arp-reply-not-unicast)" >"$BATS_TEST_TMPDIR/out" 2>&1 3>&- &
-	watcher=$!
+	background "$BATS_TEST_TMPDIR/out" 'save a file to grade again' \
+		"$LABCTL_BIN" --lab t-chk check --watch --hint --run "$(broken arp-reply-not-unicast)"
 	said() { [ "$(grep -c 'save a file to grade again' "$BATS_TEST_TMPDIR/out")" -eq "$1" ]; }
-	wait_for 60 said 1
 	grep -q 'Hint 1' "$BATS_TEST_TMPDIR/out"
 	run ! grep -q 'Hint 2' "$BATS_TEST_TMPDIR/out"
 	echo '#' >"$WORLD/src/router.py"
 	wait_for 60 said 2
-	kill "$watcher"
-	wait "$watcher" || true
+	kill "$started"
+	wait "$started" || true
 	[ "$(grep -c 'FAIL  arp.reply' "$BATS_TEST_TMPDIR/out")" -eq 3 ]
 	[ "$(grep -c 'Hint 2' "$BATS_TEST_TMPDIR/out")" -eq 1 ]
 	run ! grep -q 'Hint 3' "$BATS_TEST_TMPDIR/out"

@@ -142,7 +142,15 @@ class Service:
         self.socket = os.path.join(self.dir, "run", "netport.sock")
         self.port = free_port()
         self.log = os.path.join(self.dir, "log")
-        self.start()
+        try:
+            self.start()
+        except AssertionError:
+            self.remove()
+            raise
+
+    def remove(self):
+        if self.own:
+            shutil.rmtree(self.dir, ignore_errors=True)
 
     def environment(self):
         return {**os.environ, "LABCTL_STATE": self.dir, "LABCTL_RUN": os.path.join(self.dir, "run"),
@@ -192,8 +200,7 @@ class Service:
             code = self.stop()
         else:
             code = self.process.returncode
-        if self.own:
-            shutil.rmtree(self.dir, ignore_errors=True)
+        self.remove()
         return code
 
     def connect(self, unix=False):
