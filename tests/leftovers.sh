@@ -28,7 +28,10 @@ mounts() { awk '$5 ~ "^/run/labctl" { print $5 }' /proc/self/mountinfo; }
 
 tables() { nft list tables 2>/dev/null | grep labctl; }
 
-files() { find /run/labctl /var/lib/labctl -mindepth 1 2>/dev/null | grep -v -e 'install\.state' -e 'netport\.db'; }
+files() {
+	find /run/labctl /var/lib/labctl -mindepth 1 2>/dev/null | grep -v -e 'install\.state' -e 'netport\.db'
+	find "${TMPDIR:-/tmp}" -maxdepth 1 -name 'labctl-*' 2>/dev/null
+}
 
 cgroups() { find /sys/fs/cgroup -maxdepth 2 -name 'labctl-*' 2>/dev/null; }
 
