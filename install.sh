@@ -138,10 +138,15 @@ logged() {
 	return "$rc"
 }
 
+# A second signal does not end the cleaning up: in the trap for EXIT it would be too late to ignore it.
+on_signal() {
+	trap '' INT TERM HUP
+	exit "$1"
+}
+
 # Ctrl-C and every other way out: the running command is ended, what it installed is noted.
 on_exit() {
 	local rc=$?
-	# A second signal does not end the cleaning up.
 	trap '' INT TERM HUP
 	trap - EXIT
 	if [ -n "$child" ]; then
@@ -621,8 +626,8 @@ main() {
 	fi
 	open_log "$@"
 	trap on_exit EXIT
-	trap 'exit 130' INT
-	trap 'exit 143' TERM HUP
+	trap 'on_signal 130' INT
+	trap 'on_signal 143' TERM HUP
 	if [ -n "$do_uninstall" ]; then
 		uninstall
 		return

@@ -112,9 +112,15 @@ stop_builder() {
 	wait "$builder" 2>/dev/null || :
 }
 
+# A second signal (the terminal's, then the caller's) does not end the cleaning up: in the trap for
+# EXIT it would be too late to ignore it.
+on_signal() {
+	trap '' INT TERM HUP
+	exit "$1"
+}
+
 cleanup() {
 	local rc=$?
-	# A second signal (the terminal's, then the caller's) does not end the cleaning up.
 	trap '' INT TERM HUP
 	trap - EXIT
 	stop_builder
@@ -143,8 +149,8 @@ build() {
 	[ -d "$(dirname "$out")" ] || die "no directory '$(dirname "$out")'" 2
 
 	trap cleanup EXIT
-	trap 'exit 130' INT
-	trap 'exit 143' TERM HUP
+	trap 'on_signal 130' INT
+	trap 'on_signal 143' TERM HUP
 	work=$(mktemp -d /var/tmp/labctl-rootfs.XXXXXX)
 	chmod 755 "$work"
 	apt_options >"$work/apt.conf"

@@ -51,6 +51,7 @@ wait_for() {
 	work=$(find /var/tmp -maxdepth 1 -name 'labctl-rootfs.*' | sort | comm -13 <(echo "$before") - | head -n 1)
 	[ -n "$work" ]
 	kill -TERM "$pid"
+	sleep 0.00$((RANDOM % 10)) # at any moment of the cleaning up
 	kill -TERM "$pid"
 	code=0
 	wait "$pid" || code=$?
