@@ -170,6 +170,15 @@ void strv_done(struct strv *v)
 	*v = (struct strv){ 0 };
 }
 
+bool strv_has(const struct strv *v, const char *text)
+{
+	for (size_t i = 0; i < v->n; i++) {
+		if (strcmp(v->v[i], text) == 0)
+			return true;
+	}
+	return false;
+}
+
 static int by_version(const void *a, const void *b)
 {
 	return strverscmp(*(char *const *)a, *(char *const *)b);

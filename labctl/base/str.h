@@ -59,6 +59,7 @@ struct strv {
 void strv_add(struct strv *v, const char *text); /* copies */
 void strv_addf(struct strv *v, const char *fmt, ...) PRINTF_LIKE(2, 3);
 void strv_done(struct strv *v);
+bool strv_has(const struct strv *v, const char *text);
 void strv_sort(struct strv *v); /* strverscmp order: stage2 before stage10 */
 static inline void auto_strv_(struct strv *v)
 {

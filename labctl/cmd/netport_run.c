@@ -77,10 +77,8 @@ static int check_ports(const struct args *args, struct err *err)
 		if (split(args->many[i], &name, &range, err) < 0 ||
 		    (range && pool_parse("PORT", range, &pool, err) < 0))
 			return -1;
-		for (size_t k = 0; k < names.n; k++) {
-			if (strcmp(names.v[k], name) == 0)
-				return err_set(err, ERR_USAGE, 0, "'%.64s' names two ports", name);
-		}
+		if (strv_has(&names, name))
+			return err_set(err, ERR_USAGE, 0, "'%.64s' names two ports", name);
 		strv_add(&names, name);
 	}
 	return 0;

@@ -27,13 +27,8 @@ void results_done(struct results *r)
 /* `only` names a check (all its uses, or one by "#n"), or else a family: "arp". */
 static bool selects(const struct grader_options *o, bool family, const struct result *r)
 {
-	if (o->ids) {
-		for (size_t i = 0; i < o->ids->n; i++) {
-			if (strcmp(o->ids->v[i], r->id) == 0)
-				return true;
-		}
-		return false;
-	}
+	if (o->ids)
+		return strv_has(o->ids, r->id);
 	if (!o->only || strcmp(r->id, o->only) == 0 || strcmp(r->entry->use, o->only) == 0)
 		return true;
 	return family && str_starts(r->id, o->only) && r->id[strlen(o->only)] == '.';

@@ -85,15 +85,6 @@ static void find_busy(const struct lab_ctx *ctx, const char *held, struct known 
 	}
 }
 
-static bool strv_has(const struct strv *v, const char *text)
-{
-	for (size_t i = 0; i < v->n; i++) {
-		if (strcmp(v->v[i], text) == 0)
-			return true;
-	}
-	return false;
-}
-
 static void judge_lab(const struct lab_ctx *ctx, const struct known *k, const struct lab *l,
 		      struct leftovers *all)
 {

@@ -201,15 +201,6 @@ static void look_into_seat(struct report *r, struct seat_view *v)
 		v->offload = NULL;
 }
 
-static bool is_guarded(const struct seat_view *v, const char *ifname)
-{
-	for (size_t i = 0; i < v->guarded.n; i++) {
-		if (strcmp(v->guarded.v[i], ifname) == 0)
-			return true;
-	}
-	return false;
-}
-
 /* What the kernel must not have on a passive interface. */
 static void check_passive(struct report *r, struct seat_view *v, size_t i,
 			  const struct link_info *got)
@@ -218,7 +209,7 @@ static void check_passive(struct report *r, struct seat_view *v, size_t i,
 	const struct lab_network *ln = &r->lab->networks[i];
 	bool local = false;
 
-	if (v->guard_known && ln->guarded && !is_guarded(v, ln->ifname))
+	if (v->guard_known && ln->guarded && !strv_has(&v->guarded, ln->ifname))
 		drift(r, "the guard of '%s' is gone: the kernel may answer in the student's place",
 		      ln->ifname);
 	if (route_has_local(v->nl, got->ifindex, &sn->router, &local, NULL) == 0 && local) {

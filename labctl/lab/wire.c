@@ -280,13 +280,8 @@ static int set_conf(struct wiring *w, const char *proto, const char *ifname, con
 static bool guard_is_on(const struct wiring *w, const char *ifname)
 {
 	auto_strv names = { 0 };
-	bool on = false;
 
-	if (guard_list(w->seat.fd, w->lab->guard, &names, NULL) < 0)
-		return false;
-	for (size_t i = 0; i < names.n && !on; i++)
-		on = strcmp(names.v[i], ifname) == 0;
-	return on;
+	return guard_list(w->seat.fd, w->lab->guard, &names, NULL) == 0 && strv_has(&names, ifname);
 }
 
 static int guard_seat_end(struct wiring *w, struct lab_network *ln, struct err *err)

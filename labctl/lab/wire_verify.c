@@ -84,11 +84,8 @@ static int verify_guard(struct wiring *w, struct err *err)
 		return -1;
 	for (size_t i = 0; i < w->lab->stage->n_networks; i++) {
 		const struct lab_network *ln = &w->lab->networks[i];
-		bool found = false;
 
-		for (size_t k = 0; k < guarded.n && !found; k++)
-			found = strcmp(guarded.v[k], ln->ifname) == 0;
-		if (ln->guarded && ln->ifname[0] && !found)
+		if (ln->guarded && ln->ifname[0] && !strv_has(&guarded, ln->ifname))
 			return err_set(err, ERR_ENV, 0, "the guard is not on '%s' after it was set",
 				       ln->ifname);
 	}

@@ -159,9 +159,5 @@ bool hostview_usable(void *arg, const struct resource_value *value, const char *
 	if (!mac_usable(v, value->text, ret_why))
 		return false;
 	*ret_why = "it exists";
-	for (size_t i = 0; i < v->links.n; i++) {
-		if (strcmp(v->links.v[i], value->text) == 0)
-			return false;
-	}
-	return true;
+	return !strv_has(&v->links, value->text);
 }

@@ -291,11 +291,7 @@ bool pool_contains(const struct pool *p, const struct resource_value *v)
 	case POOL_LIST:
 		break;
 	}
-	for (size_t i = 0; i < p->list.n; i++) {
-		if (strcmp(p->list.v[i], v->text) == 0)
-			return true;
-	}
-	return false;
+	return strv_has(&p->list, v->text);
 }
 
 uint32_t pool_start(const struct pool *p)
