@@ -137,14 +137,9 @@ static const struct seen *await(struct trial *t, const struct place *at, const s
 
 static bool program_ended(struct trial *t)
 {
-	char line[200];
+	auto_free char *text = runner_end_text(t->g->runner, " while this was tried");
 
-	runner_last_line(t->g->runner, line, sizeof(line));
-	if (*line)
-		return trial_fail(t, "your program ended (%s) while this was tried: %s",
-				  runner_end(t->g->runner), line);
-	return trial_fail(t, "your program ended (%s) while this was tried",
-			  runner_end(t->g->runner));
+	return trial_fail(t, "%s", text);
 }
 
 /* The frame's most telling fields, for "nothing came" and "this came". */

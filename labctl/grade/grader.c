@@ -235,11 +235,8 @@ static int try_all(struct grader *g, struct results *all, struct err *err)
  * sentence, the others are not tried. */
 static void never_answered(struct grader *g, struct results *all)
 {
-	char line[200] = "";
 	bool first = true;
 
-	if (g->runner && !runner_alive(g->runner))
-		runner_last_line(g->runner, line, sizeof(line));
 	for (size_t i = 0; i < all->n; i++) {
 		struct result *r = &all->v[i];
 
@@ -251,8 +248,7 @@ static void never_answered(struct grader *g, struct results *all)
 		}
 		first = false;
 		r->verdict = VERDICT_FAIL;
-		r->reason = xasprintf("your program ended (%s) before it answered anything%s%s",
-				      runner_end(g->runner), *line ? ": " : "", line);
+		r->reason = runner_end_text(g->runner, " before it answered anything");
 		r->output = xstrdup(runner_output(g->runner));
 	}
 }

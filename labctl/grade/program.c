@@ -144,9 +144,9 @@ int program_start(struct grader *g, size_t *ret_answered, struct err *err)
 
 int program_revive(struct grader *g, struct trial *t, struct err *err)
 {
+	auto_free char *text = NULL;
 	struct err e = { 0 };
 	size_t answered;
-	char line[200];
 
 	if (!g->runner || (runner_alive(g->runner) && !g->restart))
 		return 0;
@@ -162,9 +162,8 @@ int program_revive(struct grader *g, struct trial *t, struct err *err)
 	}
 	if (runner_alive(g->runner))
 		return 0;
-	runner_last_line(g->runner, line, sizeof(line));
-	trial_fail(t, "your program ended (%s) as soon as it was started%s%s",
-		   runner_end(g->runner), *line ? ": " : "", line);
+	text = runner_end_text(g->runner, " as soon as it was started");
+	trial_fail(t, "%s", text);
 	return 0;
 }
 
@@ -181,7 +180,6 @@ void program_note_end(struct grader *g, struct trial *t)
 {
 	bool ended = !runner_alive(g->runner);
 	auto_free char *text = NULL;
-	char line[200];
 
 	/* What failed because of that has said so. */
 	if (t->verdict == VERDICT_ERROR || (ended && t->verdict == VERDICT_FAIL) || g->restart)
@@ -201,8 +199,6 @@ void program_note_end(struct grader *g, struct trial *t)
 		g->restart = true;
 		return;
 	}
-	runner_last_line(g->runner, line, sizeof(line));
-	text = xasprintf("your program ended (%s)%s%s", runner_end(g->runner), *line ? ": " : "",
-			 line);
+	text = runner_end_text(g->runner, "");
 	add_lesson(t, text);
 }

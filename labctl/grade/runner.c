@@ -29,8 +29,8 @@ struct runner {
 	pid_t guardian; /* 0: none */
 	int leash;	/* a pipe's end that only this process has open */
 	bool alive;
-	int code; /* exit code; -1: a signal ended it */
-	char end[80];
+	int code;     /* exit code; -1: a signal ended it */
+	char end[80]; /* "exit code 1", "signal 11 (Segmentation fault)" */
 	char output[OUTPUT_KEPT + 1];
 	size_t len;
 };
@@ -206,11 +206,6 @@ bool runner_alive(const struct runner *r)
 	return r->alive;
 }
 
-const char *runner_end(const struct runner *r)
-{
-	return r->end;
-}
-
 bool runner_was_never(const struct runner *r)
 {
 	return !r->alive && r->code >= CODE_NOT_BEGUN && r->code <= 127;
@@ -232,6 +227,14 @@ void runner_last_line(const struct runner *r, char *buf, size_t size)
 		start--;
 	snprintf(buf, size, "%.*s", (int)(end - start), r->output + start);
 	str_make_printable(buf);
+}
+
+char *runner_end_text(const struct runner *r, const char *when)
+{
+	char line[200];
+
+	runner_last_line(r, line, sizeof(line));
+	return xasprintf("your program ended (%s)%s%s%s", r->end, when, *line ? ": " : "", line);
 }
 
 pid_t runner_pid(const struct runner *r)

@@ -19,14 +19,15 @@ struct runner_spec {
 int runner_start(const struct runner_spec *spec, struct probe *p, struct runner **ret,
 		 struct err *err) MUST_CHECK;
 bool runner_alive(const struct runner *r);
-/* After its end: "exit code 1", "signal 11 (Segmentation fault)". */
-const char *runner_end(const struct runner *r);
 /* Could it not be started at all (125 to 127)? Then that is no verdict on its work. */
 bool runner_was_never(const struct runner *r);
 /* What it said last, both streams. */
 const char *runner_output(const struct runner *r);
 /* The last line of that which is not empty: of a Python traceback, the error. */
 void runner_last_line(const struct runner *r, char *buf, size_t size);
+/* After its end, heap text: "your program ended (exit code 1) while this was tried: NameError: x";
+ * when: " while this was tried", or "". */
+char *runner_end_text(const struct runner *r, const char *when);
 /* The processor time and peak memory are the caller's to read in /proc while it lives. */
 pid_t runner_pid(const struct runner *r);
 
