@@ -76,6 +76,7 @@ command jq         jq
 command valgrind   valgrind
 command ping       iputils-ping
 command strace     strace
+command sudo       sudo
 command redis-server redis-server
 command redis-benchmark redis-tools
 command openssl    openssl

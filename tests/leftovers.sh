@@ -35,7 +35,16 @@ files() {
 
 cgroups() { find /sys/fs/cgroup -maxdepth 2 -name 'labctl-*' 2>/dev/null; }
 
-kinds='namespaces links containers mounts tables files cgroups'
+# The attack tests make users, and let them use sudo.
+users() { cut -d: -f1 /etc/passwd /etc/group | grep '^labt-'; }
+
+rights() {
+	find /etc/sudoers.d -name 'labt-*' 2>/dev/null
+	find /etc/labctl 2>/dev/null
+	grep -H '^labt-' /etc/labctl/host-seat 2>/dev/null
+}
+
+kinds='namespaces links containers mounts tables files cgroups users rights'
 
 if [ "${1-}" = --remember ]; then
 	for kind in $kinds; do

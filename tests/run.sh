@@ -50,9 +50,10 @@ collect() {
 	for unit in tests/unit/test_*.c; do
 		[ ! -e "$unit" ] || printf 'build/release/unit/%s\n' "$(basename "$unit" .c)"
 	done
-	for dir in cli net docker lab; do
+	for dir in cli net docker lab attack; do
 		[ ! -d "tests/$dir" ] || find "tests/$dir" -maxdepth 1 -name '*.bats' | sort
 	done
+	find tests/attack -maxdepth 1 -name '*.py' | sort
 	find tests/netport -name 'test_*.py' | sort
 	printf 'tests/leftovers.sh\n'
 }
