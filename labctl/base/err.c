@@ -31,8 +31,6 @@ int err_set(struct err *err, enum err_kind kind, int sys, const char *fmt, ...)
 	va_list ap;
 	int n;
 
-	if (!err)
-		return -1;
 	va_start(ap, fmt);
 	n = vsnprintf(msg, sizeof(msg), fmt, ap);
 	va_end(ap);
@@ -51,8 +49,6 @@ int err_wrap(struct err *err, const char *fmt, ...)
 	va_list ap;
 	int n;
 
-	if (!err)
-		return -1;
 	va_start(ap, fmt);
 	n = vsnprintf(msg, sizeof(msg), fmt, ap);
 	va_end(ap);
@@ -69,8 +65,6 @@ int err_hint(struct err *err, const char *fmt, ...)
 	char hint[sizeof(err->hint)];
 	va_list ap;
 
-	if (!err)
-		return -1;
 	va_start(ap, fmt);
 	vsnprintf(hint, sizeof(hint), fmt, ap);
 	va_end(ap);
@@ -80,15 +74,12 @@ int err_hint(struct err *err, const char *fmt, ...)
 
 int err_pass(struct err *err, const struct err *from)
 {
-	if (err)
-		*err = *from;
+	*err = *from;
 	return -1;
 }
 
 void err_clear(struct err *err)
 {
-	if (!err)
-		return;
 	err->kind = ERR_NONE;
 	err->sys = 0;
 	err->msg[0] = '\0';
@@ -97,7 +88,7 @@ void err_clear(struct err *err)
 
 bool err_is(const struct err *err, enum err_kind kind)
 {
-	return err && err->kind == kind;
+	return err->kind == kind;
 }
 
 int err_exit_code(enum err_kind kind)

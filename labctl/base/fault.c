@@ -25,7 +25,7 @@ static uint32_t number_from(const char *name)
 	const char *text = getenv(name);
 	uint32_t n = 0;
 
-	if (text && parse_u32(text, 0, UINT32_MAX, &n, NULL) < 0)
+	if (text && parse_u32(text, 0, UINT32_MAX, &n, ERR_IGNORED) < 0)
 		log_warn("%s is not a number", name);
 	return n;
 }

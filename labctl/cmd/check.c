@@ -233,8 +233,7 @@ static int watch(struct session *s, struct err *err)
 	}
 	if (code >= 0 && err_is(&e, ERR_INTERRUPTED))
 		return code;
-	if (err)
-		*err = e;
+	*err = e;
 	return -1;
 }
 

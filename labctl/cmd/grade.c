@@ -84,7 +84,7 @@ static int find_stage(struct cmd *cmd, const struct args *args, struct lab **ret
 	const char *name = args->v[0];
 
 	if (!name) {
-		if (lab_load(cmd->ctx, cmd->ctx->lab, &running, NULL) < 0) {
+		if (lab_load(cmd->ctx, cmd->ctx->lab, &running, ERR_IGNORED) < 0) {
 			err_set(err, ERR_USAGE, 0, "which stage?");
 			return err_hint(err, "labctl grade STAGE --submissions DIR");
 		}

@@ -12,7 +12,7 @@ static int run(struct cmd *cmd, const struct args *args, struct err *err)
 	const struct command *c = NULL;
 
 	(void)err;
-	bool needs = command_parse(args->n, args->v, &c, &global, &own, NULL) == 0 && c &&
+	bool needs = command_parse(args->n, args->v, &c, &global, &own, ERR_IGNORED) == 0 && c &&
 		     !global.opt[GLOBAL_HELP] && command_needs(c, &own, cmd->ctx) != NEEDS_NOTHING;
 	free(own.v);
 	return needs ? 0 : 1;

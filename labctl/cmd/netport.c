@@ -34,7 +34,7 @@ int netport_parse_ttl(const char *text, int64_t *ret_ms, struct err *err)
 		digits[0] = '\0';
 	if (*digits && strchr("smhd", digits[len - 1]))
 		digits[len - 1] = '\0';
-	if (parse_u32(digits, 1, INT32_MAX, &n, NULL) < 0) {
+	if (parse_u32(digits, 1, INT32_MAX, &n, ERR_IGNORED) < 0) {
 		err_set(err, ERR_USAGE, 0, "'%.64s' is not a duration", text);
 		return err_hint(err, "use seconds, or 90s, 15m, 2h, 1d");
 	}

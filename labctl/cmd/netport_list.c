@@ -168,7 +168,7 @@ static int count_leased(struct store *s, const struct pool *pool, size_t *ret, s
 	for (size_t i = 0; i < l.n; i++) {
 		auto_resource_value v = { 0 };
 
-		if (resource_value_parse(pool->resource, l.v[i].value, &v, NULL) == 0)
+		if (resource_value_parse(pool->resource, l.v[i].value, &v, ERR_IGNORED) == 0)
 			*ret += pool_contains(pool, &v);
 	}
 	return 0;

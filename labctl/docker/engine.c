@@ -263,7 +263,7 @@ static bool version_minor(const char *text, unsigned *ret)
 {
 	uint32_t minor;
 
-	if (!str_starts(text, "1.") || parse_u32(text + 2, 0, 9999, &minor, NULL))
+	if (!str_starts(text, "1.") || parse_u32(text + 2, 0, 9999, &minor, ERR_IGNORED))
 		return false;
 	*ret = minor;
 	return true;
@@ -277,8 +277,7 @@ static int settle_version(struct engine *e, const struct http_reply *reply, stru
 		engine_err_from_reply("GET /_ping", reply->status, str_get(&reply->body),
 				      reply->body.len, err);
 		/* a proxy's 404 is no "no such container" */
-		if (err)
-			err->kind = ERR_ENV;
+		err->kind = ERR_ENV;
 		return -1;
 	}
 	if (!version_minor(reply->api_version, &theirs))
@@ -397,7 +396,7 @@ static int call_wait(struct engine *e, struct call *c, struct err *err)
 		json_decref(c->reply);
 		return -1;
 	}
-	if (c->err.kind && err)
+	if (c->err.kind)
 		*err = c->err;
 	return c->err.kind ? -1 : 0;
 }
@@ -470,7 +469,7 @@ int engine_stream(struct engine *e, const struct http_request *rq, struct err *e
 	http_submit(e->http, &own);
 	if (http_run(e->http, &s.done, err))
 		return -1;
-	if (s.err.kind && err)
+	if (s.err.kind)
 		*err = s.err;
 	return s.err.kind ? -1 : 0;
 }

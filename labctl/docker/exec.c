@@ -55,7 +55,7 @@ static bool is_of_container(pid_t pid, const char *container)
 	auto_free char *path = xasprintf("/proc/%d/cgroup", (int)pid);
 	auto_free char *text = NULL;
 
-	return strlen(container) == 64 && fs_read(path, 65536, &text, NULL, NULL) == 0 &&
+	return strlen(container) == 64 && fs_read(path, 65536, &text, NULL, ERR_IGNORED) == 0 &&
 	       strstr(text, container);
 }
 

@@ -108,7 +108,7 @@ static long status_of(const struct str *buf)
 	if (buf->len < 12 || !str_starts(buf->s, "HTTP/1.") || buf->s[8] != ' ')
 		return 0;
 	digits = xstrndup(buf->s + 9, 3);
-	return parse_u32(digits, 100, 599, &status, NULL) ? 0 : (long)status;
+	return parse_u32(digits, 100, 599, &status, ERR_IGNORED) ? 0 : (long)status;
 }
 
 /* Value of Content-Length, or -1. */
@@ -124,7 +124,7 @@ static long length_of(const struct str *buf, size_t head_end)
 	at += strlen("\r\nContent-Length:");
 	at += strspn(at, " \t");
 	digits = xstrndup(at, strspn(at, "0123456789"));
-	return parse_u32(digits, 0, ERROR_MAX, &n, NULL) ? -1 : (long)n;
+	return parse_u32(digits, 0, ERROR_MAX, &n, ERR_IGNORED) ? -1 : (long)n;
 }
 
 static int refused(struct engine *e, struct http_conn *c, const char *call, long status,
@@ -134,7 +134,7 @@ static int refused(struct engine *e, struct http_conn *c, const char *call, long
 
 	/* without a length the end cannot be told: what is there by now must do */
 	while (want >= 0 && buf->len < head_end + (size_t)want) {
-		if (receive_some(e, c, call, buf, NULL) <= 0)
+		if (receive_some(e, c, call, buf, ERR_IGNORED) <= 0)
 			break;
 	}
 	return engine_err_from_reply(call, status, buf->s + head_end, buf->len - head_end, err);

@@ -217,7 +217,7 @@ static bool start(struct http *h, struct transfer *t)
 }
 
 /* done is called, everything of the request is freed. err: NULL, the engine answered. */
-static void end(struct transfer *t, const struct err *err)
+static void transfer_end(struct transfer *t, const struct err *err)
 {
 	t->rq.done(t->rq.done_arg, &t->reply, err);
 	transfer_free(t);
@@ -229,7 +229,7 @@ static void complete(struct http *h, struct transfer *t, CURLcode code)
 	int r = transfer_result(t, code, &h->ep, &err);
 
 	detach(h, t);
-	end(t, r ? &err : NULL);
+	transfer_end(t, r ? &err : NULL);
 }
 
 static void start_queued(struct http *h)
@@ -246,7 +246,7 @@ static void start_queued(struct http *h)
 			continue;
 		err_set(&err, ERR_INTERNAL, 0, "libcurl does not take '%s'", t->name);
 		detach(h, t);
-		end(t, &err);
+		transfer_end(t, &err);
 	}
 }
 
@@ -321,11 +321,11 @@ static void abort_all(struct http *h, const struct err *err)
 		if (!t)
 			continue;
 		detach(h, t);
-		end(t, err);
+		transfer_end(t, err);
 	}
 	for (struct transfer *t = queue_pop(h); t; t = queue_pop(h)) {
 		detach(h, t);
-		end(t, err);
+		transfer_end(t, err);
 	}
 }
 
@@ -336,8 +336,7 @@ static int run(struct http *h, const bool *until, struct err *err)
 
 		if (err_if_interrupted(&stop)) {
 			abort_all(h, &stop);
-			if (err)
-				*err = stop;
+			*err = stop;
 			return -1;
 		}
 		http_step(h, NULL, 0, SIGNAL_WAIT_MS);

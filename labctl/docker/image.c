@@ -170,8 +170,7 @@ static int upload_run(struct engine *e, const char *path, int fd, image_progress
 	if (u.line.len)
 		tell(&u, u.line.s, u.line.len);
 	if (u.engine_error.kind && !err_is(err, ERR_INTERRUPTED)) {
-		if (err)
-			*err = u.engine_error;
+		*err = u.engine_error;
 		r = -1;
 	} else if (r == 0 && !json_stream_at_end(&u.stream)) {
 		r = err_set(err, ERR_ENV, 0, "the Docker Engine's progress report breaks off");

@@ -433,8 +433,7 @@ static int result(struct pump *p, int *ret_code, struct err *err)
 		return -1;
 	}
 	if (p->failure.kind) {
-		if (err)
-			*err = p->failure;
+		*err = p->failure;
 		return err_wrap(err, "running a command in '%s'", p->spec->container);
 	}
 	if (p->spec->tty && p->caught)

@@ -193,8 +193,8 @@ static json_t *read_result(const struct run *r, const struct slot *s)
 	auto_free char *path = xasprintf("%s/" GRADING_RESULT, s->out), *text = NULL;
 	json_t *doc;
 
-	if (caller_files_begin(&r->ctx->caller, &as_caller, NULL) < 0 ||
-	    fs_read(path, GRADING_RESULT_MAX, &text, NULL, NULL) < 0)
+	if (caller_files_begin(&r->ctx->caller, &as_caller, ERR_IGNORED) < 0 ||
+	    fs_read(path, GRADING_RESULT_MAX, &text, NULL, ERR_IGNORED) < 0)
 		return NULL;
 	doc = json_loads(text, JSON_REJECT_DUPLICATES, NULL);
 	if (json_is_object(doc) && json_string_value(json_object_get(doc, "status")))

@@ -41,7 +41,7 @@ static bool set(const char *hierarchy, const char *name, const char *file, uint6
 	auto_free char *path = xasprintf("%s/%s/%s", hierarchy, name, file);
 	auto_free char *text = xasprintf("%llu", (unsigned long long)value);
 
-	return fs_write_value(path, text, NULL) == 0;
+	return fs_write_value(path, text, ERR_IGNORED) == 0;
 }
 
 static void make(const char *hierarchy, const char *name)
@@ -63,7 +63,7 @@ static void limit_v2(const char *name, const struct cgroup_limits *l, struct cgr
 	ret->memory = set(ROOT, name, "memory.max", l->memory);
 	set(ROOT, name, "memory.swap.max", 0);
 	ret->pids = set(ROOT, name, "pids.max", l->pids);
-	if (fs_write_value(cpu, quota, NULL) < 0)
+	if (fs_write_value(cpu, quota, ERR_IGNORED) < 0)
 		return; /* of use, but nothing depends on it */
 }
 
@@ -83,7 +83,7 @@ static void switch_on(void)
 	static const char *const controllers[] = { "+memory", "+pids", "+cpu" };
 
 	for (size_t i = 0; i < ARRAY_SIZE(controllers); i++) {
-		if (fs_write_value(ROOT "/cgroup.subtree_control", controllers[i], NULL) < 0)
+		if (fs_write_value(ROOT "/cgroup.subtree_control", controllers[i], ERR_IGNORED) < 0)
 			continue; /* what is limited indeed is found out afterwards */
 	}
 }
@@ -136,7 +136,7 @@ static unsigned long number_of(const char *hierarchy, const char *name, const ch
 	auto_free char *word = xasprintf("%s ", key);
 	char *at;
 
-	if (fs_read(path, 4096, &text, NULL, NULL) < 0)
+	if (fs_read(path, 4096, &text, NULL, ERR_IGNORED) < 0)
 		return 0;
 	for (at = text; (at = strstr(at, word)); at++) {
 		if (at == text || at[-1] == '\n')

@@ -58,7 +58,7 @@ static bool group_usable(void *arg, const struct resource_value *value, const ch
 	const struct groups *g = arg;
 	uint32_t n;
 
-	if (parse_u32(value->text + 1, 1, ~LAB_GROUP_MASK, &n, NULL) < 0)
+	if (parse_u32(value->text + 1, 1, ~LAB_GROUP_MASK, &n, ERR_IGNORED) < 0)
 		return false;
 	for (size_t i = 0; i < g->n; i++) {
 		if (g->links[i].group == (LAB_GROUP_BASE | n)) {

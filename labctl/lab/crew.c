@@ -46,7 +46,7 @@ static bool is_process_of(pid_t pid, const char *id)
 	auto_free char *path = xasprintf("/proc/%d/cgroup", (int)pid);
 	auto_free char *text = NULL;
 
-	return fs_read(path, 1 << 20, &text, NULL, NULL) == 0 && strstr(text, id);
+	return fs_read(path, 1 << 20, &text, NULL, ERR_IGNORED) == 0 && strstr(text, id);
 }
 
 static void fail_ended(struct client_run *c, int exit_code)

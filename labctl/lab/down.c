@@ -104,7 +104,6 @@ int lab_down(struct lab_ctx *ctx, struct lab *l, struct err *err)
 	interrupt_hold(false);
 	if (first.kind == ERR_NONE)
 		return 0;
-	if (err)
-		*err = first;
+	*err = first;
 	return -1;
 }

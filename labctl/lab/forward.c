@@ -37,7 +37,7 @@ static bool start_time(pid_t pid, char ret[static 32])
 	auto_free char *text = NULL;
 	char *p;
 
-	if (fs_read(path, 4096, &text, NULL, NULL) < 0 || !(p = strrchr(text, ')')))
+	if (fs_read(path, 4096, &text, NULL, ERR_IGNORED) < 0 || !(p = strrchr(text, ')')))
 		return false;
 	/* A zombie that nobody buried is dead all the same. */
 	if (str_starts(p, ") Z"))
@@ -56,7 +56,7 @@ static pid_t living(const struct lab *l)
 	char start[32], now[32];
 	int pid;
 
-	if (fs_read(path, 128, &text, NULL, NULL) < 0 ||
+	if (fs_read(path, 128, &text, NULL, ERR_IGNORED) < 0 ||
 	    sscanf(text, "%d %31[0-9]", &pid, start) != 2 || pid <= 1)
 		return 0;
 	return start_time(pid, now) && strcmp(start, now) == 0 ? pid : 0;

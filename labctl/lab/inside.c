@@ -77,7 +77,7 @@ static void check_offload(const struct view *v, const char *ifname)
 {
 	auto_strv on = { 0 };
 
-	if (v->offload && offload_check(v->offload, ifname, &on, NULL) == 0 && on.n)
+	if (v->offload && offload_check(v->offload, ifname, &on, ERR_IGNORED) == 0 && on.n)
 		strv_addf(
 			v->ret,
 			"%s'%s' has the offload '%s' on: frames are not what the wire would carry",
@@ -161,10 +161,10 @@ static void check_routes(const struct view *v, const struct stage_client *c)
 
 static int look(int netns_fd, struct view *v)
 {
-	if (nl_open(netns_fd, &v->nl, NULL) < 0 ||
-	    link_list(v->nl, &v->links, &v->n_links, NULL) < 0)
+	if (nl_open(netns_fd, &v->nl, ERR_IGNORED) < 0 ||
+	    link_list(v->nl, &v->links, &v->n_links, ERR_IGNORED) < 0)
 		return -1;
-	if (offload_open(netns_fd, &v->offload, NULL) < 0)
+	if (offload_open(netns_fd, &v->offload, ERR_IGNORED) < 0)
 		v->offload = NULL;
 	return 0;
 }
@@ -178,7 +178,7 @@ static int look_at_routes(struct view *v)
 		auto_free struct route_info *some = NULL;
 		size_t n = 0;
 
-		if (route_list(v->nl, families[f], &some, &n, NULL) < 0)
+		if (route_list(v->nl, families[f], &some, &n, ERR_IGNORED) < 0)
 			return -1;
 		for (size_t i = 0; i < n; i++)
 			*array_push(v->routes, v->n_routes) = some[i];
@@ -192,7 +192,7 @@ void inside_client(const struct lab *l, size_t client, int netns_fd, struct strv
 	auto_free char *who = xasprintf("client '%s': ", c->name);
 	auto_cleanup(view) struct view v = { .who = who, .ret = ret };
 
-	if (look(netns_fd, &v) < 0 || addr_list(v.nl, &v.addrs, &v.n_addrs, NULL) < 0 ||
+	if (look(netns_fd, &v) < 0 || addr_list(v.nl, &v.addrs, &v.n_addrs, ERR_IGNORED) < 0 ||
 	    look_at_routes(&v) < 0)
 		return;
 	for (size_t i = 0; i < c->n_interfaces; i++)

@@ -79,7 +79,7 @@ bool lab_is_before_boot(const struct lab *l)
 {
 	char now[37];
 
-	return proc_boot_id(now, NULL) == 0 && strcmp(now, l->boot_id) != 0;
+	return proc_boot_id(now, ERR_IGNORED) == 0 && strcmp(now, l->boot_id) != 0;
 }
 
 struct macaddr lab_client_mac(const struct stage_interface *ifc)

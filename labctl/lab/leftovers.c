@@ -149,14 +149,14 @@ static uid_t owner_of(const struct container_info *c)
 	const char *text = json_string_value(json_object_get(c->labels, LAB_LABEL_OWNER));
 	uint32_t uid;
 
-	return text && parse_u32(text, 0, UINT32_MAX, &uid, NULL) == 0 ? uid : LEASE_ANY_UID;
+	return text && parse_u32(text, 0, UINT32_MAX, &uid, ERR_IGNORED) == 0 ? uid : LEASE_ANY_UID;
 }
 
 static void find_containers(struct lab_ctx *ctx, const struct known *k, struct leftovers *all)
 {
 	auto_container_list list = { 0 };
 
-	if (lab_containers(ctx, NULL, &list, NULL) < 0)
+	if (lab_containers(ctx, NULL, &list, ERR_IGNORED) < 0)
 		return;
 	for (size_t i = 0; i < list.n; i++) {
 		const char *lab = json_string_value(json_object_get(list.v[i].labels, LAB_LABEL));

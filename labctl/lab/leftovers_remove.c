@@ -70,7 +70,7 @@ static int remove_guard(const char *lab, struct err *err)
 	if (nl_open(-1, &nl, err) < 0 || guard_list(-1, guard, &guarded, err) < 0)
 		return -1;
 	for (size_t i = 0; i < guarded.n; i++) {
-		if (link_get(nl, guarded.v[i], &info, NULL) == 0)
+		if (link_get(nl, guarded.v[i], &info, ERR_IGNORED) == 0)
 			return 0;
 	}
 	return guard_delete(-1, guard, err);

@@ -118,7 +118,8 @@ static struct flow *flow_new(struct relay *r, struct listener *l)
 	struct connecting c = { .port = &l->port, .fd = -1 };
 	struct flow *f;
 
-	if (r->n_flows >= FLOWS_MAX || netns_run(l->port.netns_fd, connect_inside, &c, NULL) < 0)
+	if (r->n_flows >= FLOWS_MAX ||
+	    netns_run(l->port.netns_fd, connect_inside, &c, ERR_IGNORED) < 0)
 		return NULL;
 	f = xcalloc(1, sizeof(*f));
 	f->from = l;

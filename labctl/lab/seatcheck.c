@@ -19,12 +19,12 @@ static bool has_lab(const struct lab_ctx *ctx, uint32_t group)
 {
 	auto_strv names = { 0 };
 
-	if (lab_names(ctx, &names, NULL) < 0)
+	if (lab_names(ctx, &names, ERR_IGNORED) < 0)
 		return false;
 	for (size_t i = 0; i < names.n; i++) {
 		auto_lab l = NULL;
 
-		if (lab_load(ctx, names.v[i], &l, NULL) == 0 && l->group == group)
+		if (lab_load(ctx, names.v[i], &l, ERR_IGNORED) == 0 && l->group == group)
 			return true;
 	}
 	return false;
@@ -38,8 +38,8 @@ static char *docker_network_of(struct lab_ctx *ctx, const char *bridge)
 	json_t *n;
 	size_t i;
 
-	if (lab_ctx_engine(ctx, &e, NULL) < 0 ||
-	    engine_call(e, "GET", "/networks", NULL, &all, NULL) < 0)
+	if (lab_ctx_engine(ctx, &e, ERR_IGNORED) < 0 ||
+	    engine_call(e, "GET", "/networks", NULL, &all, ERR_IGNORED) < 0)
 		return NULL;
 	json_array_foreach (all, i, n) {
 		const char *name = json_string_value(json_object_get(n, "Name"));

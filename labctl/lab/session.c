@@ -87,7 +87,7 @@ int session_stop(struct lab_ctx *ctx, char **ret_stage, struct err *err)
 		return -1;
 	l->orphaned |= lock.orphaned;
 	if (take_down(ctx, l, err) < 0) {
-		if (!err || !err->hint[0])
+		if (!err->hint[0])
 			err_hint(err, "mend that, then: labctl --lab %s stage-stop", l->name);
 		return err_wrap(err, "cannot stop '%s' entirely", l->stage->name);
 	}

@@ -161,7 +161,7 @@ bool srcmount_is_mounted(const char *target)
 		return false;
 	if (st.st_dev != up.st_dev)
 		return true;
-	return fs_read("/proc/self/mountinfo", 16 << 20, &text, NULL, NULL) == 0 &&
+	return fs_read("/proc/self/mountinfo", 16 << 20, &text, NULL, ERR_IGNORED) == 0 &&
 	       strstr(text, needle);
 }
 
@@ -180,7 +180,7 @@ bool srcmount_idmap_supported(const char *dir)
 	const struct caller nobody = { .uid = 65534, .gid = 65534 };
 	int fd = -1;
 
-	if (clone_with(dir, &nobody, LAB_SRC_IDMAP, &fd, NULL) < 0)
+	if (clone_with(dir, &nobody, LAB_SRC_IDMAP, &fd, ERR_IGNORED) < 0)
 		return false;
 	close(fd);
 	return true;

@@ -83,7 +83,7 @@ static void on_looked(void *arg, json_t *reply, const struct err *failure)
 {
 	struct look *l = arg;
 
-	if (failure || container_state_read(reply, &l->st, NULL) < 0)
+	if (failure || container_state_read(reply, &l->st, ERR_IGNORED) < 0)
 		l->st = (struct container_state){ 0 };
 }
 
@@ -92,12 +92,12 @@ static void check_inside(struct report *r, struct engine *e, struct look *looks,
 {
 	auto_strv words = { 0 };
 
-	if (engine_run(e, NULL) < 0)
+	if (engine_run(e, ERR_IGNORED) < 0)
 		return;
 	for (size_t i = 0; i < n; i++) {
 		auto_fd ns = -1;
 
-		if (looks[i].st.pid > 0 && netns_open_pid(looks[i].st.pid, &ns, NULL) == 0)
+		if (looks[i].st.pid > 0 && netns_open_pid(looks[i].st.pid, &ns, ERR_IGNORED) == 0)
 			inside_client(r->lab, looks[i].client, ns, &words);
 	}
 	for (size_t i = 0; i < words.n; i++)
@@ -196,8 +196,8 @@ static void look_into_seat(struct report *r, struct seat_view *v)
 		   addr_list(v->nl, &v->addrs, &v->n_addrs, &err) == 0;
 	if (geteuid() != 0)
 		return;
-	v->guard_known = guard_list(v->fd, r->lab->guard, &v->guarded, NULL) == 0;
-	if (offload_open(v->fd, &v->offload, NULL) < 0)
+	v->guard_known = guard_list(v->fd, r->lab->guard, &v->guarded, ERR_IGNORED) == 0;
+	if (offload_open(v->fd, &v->offload, ERR_IGNORED) < 0)
 		v->offload = NULL;
 }
 
@@ -212,7 +212,7 @@ static void check_passive(struct report *r, struct seat_view *v, size_t i,
 	if (v->guard_known && ln->guarded && !strv_has(&v->guarded, ln->ifname))
 		drift(r, "the guard of '%s' is gone: the kernel may answer in the student's place",
 		      ln->ifname);
-	if (route_has_local(v->nl, got->ifindex, &sn->router, &local, NULL) == 0 && local) {
+	if (route_has_local(v->nl, got->ifindex, &sn->router, &local, ERR_IGNORED) == 0 && local) {
 		char addr[IPADDR_TEXT];
 
 		drift(r,
@@ -246,7 +246,7 @@ static void check_link(struct report *r, struct seat_view *v, size_t i, const st
 		       ipaddr_equal(&v->addrs[k].net.addr, &sn->router);
 	if (!addr)
 		drift(r, "'%s' has lost the router's address", ln->ifname);
-	if (v->offload && offload_check(v->offload, ln->ifname, &on, NULL) == 0 && on.n)
+	if (v->offload && offload_check(v->offload, ln->ifname, &on, ERR_IGNORED) == 0 && on.n)
 		drift(r, "'%s' has the offload '%s' on: frames are not what the wire would carry",
 		      ln->ifname, on.v[0]);
 	if (sn->address_mode == STAGE_ADDRESS_PASSIVE)

@@ -315,7 +315,7 @@ static void explain(struct bring *up)
 
 		if (c->phase != CLIENT_EXITED)
 			continue;
-		if (container_log_tail(up->engine, c->id, 5, &text, NULL) == 0 && text)
+		if (container_log_tail(up->engine, c->id, 5, &text, ERR_IGNORED) == 0 && text)
 			hint_output(&up->err, text);
 		return;
 	}
@@ -417,7 +417,7 @@ int lab_up(struct lab_ctx *ctx, struct lab *l, struct err *err)
 		return -1;
 	up.wiring = w;
 	if (lab_save(l, LAB_STARTING, err) < 0) {
-		if (lab_forget(ctx, l, NULL) < 0)
+		if (lab_forget(ctx, l, ERR_IGNORED) < 0)
 			log_debug("the link group of lab '%s' stays taken", l->name);
 		return -1;
 	}
@@ -426,8 +426,7 @@ int lab_up(struct lab_ctx *ctx, struct lab *l, struct err *err)
 	up_run(&up);
 	if (up.failed) {
 		explain(&up);
-		if (err)
-			*err = up.err;
+		*err = up.err;
 		roll_back(ctx, l, err);
 	}
 	interrupt_hold(false);

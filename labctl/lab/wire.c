@@ -281,7 +281,8 @@ static bool guard_is_on(const struct wiring *w, const char *ifname)
 {
 	auto_strv names = { 0 };
 
-	return guard_list(w->seat.fd, w->lab->guard, &names, NULL) == 0 && strv_has(&names, ifname);
+	return guard_list(w->seat.fd, w->lab->guard, &names, ERR_IGNORED) == 0 &&
+	       strv_has(&names, ifname);
 }
 
 static int guard_seat_end(struct wiring *w, struct lab_network *ln, struct err *err)
@@ -438,7 +439,7 @@ static bool end_is_sound(struct wiring *w, const struct plan_end *e, const struc
 	struct link_info info;
 
 	*ret_ifindex = 0;
-	if (link_get(end_ns(w, e)->nl, end->name, &info, NULL) < 0)
+	if (link_get(end_ns(w, e)->nl, end->name, &info, ERR_IGNORED) < 0)
 		return false;
 	if (info.group == spec->group)
 		*ret_ifindex = info.ifindex;

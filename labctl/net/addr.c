@@ -47,8 +47,7 @@ int addr_add(struct nl *nl, unsigned ifindex, const struct ipnet *net, bool nopr
 	ipnet_format(net, text);
 	if (e.sys == EEXIST)
 		return msg_exists(err, "address '%s' on interface %u", text, ifindex);
-	if (err)
-		*err = e;
+	*err = e;
 	return err_wrap(err, "cannot add address '%s' to interface %u", text, ifindex);
 }
 
@@ -67,8 +66,7 @@ int addr_delete(struct nl *nl, unsigned ifindex, const struct ipnet *net, struct
 	msg_put_ip(&m, IFA_ADDRESS, &net->addr);
 	if (msg_do(nl, &m, &e) == 0 || e.sys == EADDRNOTAVAIL)
 		return 0;
-	if (err)
-		*err = e;
+	*err = e;
 	return err_wrap(err, "cannot delete address '%s' of interface %u", ipnet_format(net, text),
 			ifindex);
 }

@@ -62,8 +62,7 @@ static int nft_error(const char *said, struct err *err)
 	snprintf(line, sizeof(line), "%.*s", (int)strcspn(text, "\n"), text);
 	sys = errno_in(line);
 	err_set(err, ERR_ENV, 0, "nftables: %s", *line ? line : "unknown error");
-	if (err)
-		err->sys = sys;
+	err->sys = sys;
 	return sys == EPERM ? err_hint(err, "this needs root (CAP_NET_ADMIN)") : -1;
 }
 
@@ -183,8 +182,7 @@ int guard_delete(int netns_fd, const char *table, struct err *err)
 	if (fault_point("guard", &e) == 0 &&
 	    (netns_run(netns_fd, delete_here, &g, &e) == 0 || means_none(&e)))
 		return 0;
-	if (err)
-		*err = e;
+	*err = e;
 	return err_wrap(err, "cannot remove the guard '%s'", table);
 }
 
@@ -242,8 +240,7 @@ int guard_list(int netns_fd, const char *table, struct strv *ret_ifnames, struct
 	struct err e = { 0 };
 
 	if (netns_run(netns_fd, list_here, &g, &e) < 0 && !means_none(&e)) {
-		if (err)
-			*err = e;
+		*err = e;
 		return err_wrap(err, "cannot read the guard '%s'", table);
 	}
 	strv_sort(&names);
@@ -256,5 +253,6 @@ bool guard_supported(void)
 {
 	auto_fd fd = -1;
 
-	return netns_open_new(&fd, NULL) == 0 && guard_add(fd, "labctl-probe", "lo", NULL) == 0;
+	return netns_open_new(&fd, ERR_IGNORED) == 0 &&
+	       guard_add(fd, "labctl-probe", "lo", ERR_IGNORED) == 0;
 }

@@ -69,7 +69,7 @@ static int name_taken(struct nl *nl, const struct link_veth *spec, struct err *e
 {
 	struct link_info there;
 
-	if (link_get(nl, spec->end.name, &there, NULL) == 0)
+	if (link_get(nl, spec->end.name, &there, ERR_IGNORED) == 0)
 		return msg_exists(err, "interface '%s'", spec->end.name);
 	return msg_exists(err, "interface '%s' in the peer's namespace", spec->peer.name);
 }
@@ -84,8 +84,7 @@ int link_add_veth(struct nl *nl, const struct link_veth *spec, struct err *err)
 		return 0;
 	if (e.sys == EEXIST)
 		return name_taken(nl, spec, err);
-	if (err)
-		*err = e;
+	*err = e;
 	return err_wrap(err, "cannot create the veth pair '%s' and '%s'", spec->end.name,
 			spec->peer.name);
 }
@@ -117,8 +116,7 @@ int link_add_bridge(struct nl *nl, const char *name, uint32_t group, unsigned mt
 	if (msg_do(nl, &m, &e) < 0) {
 		if (e.sys == EEXIST)
 			return msg_exists(err, "interface '%s'", name);
-		if (err)
-			*err = e;
+		*err = e;
 		return err_wrap(err, "cannot create the bridge '%s'", name);
 	}
 	if (link_get(nl, name, &made, err) < 0)
@@ -181,8 +179,7 @@ static int do_delete(struct nl *nl, struct msg *m, struct err *err)
 
 	if (msg_do(nl, m, &e) == 0 || e.sys == ENODEV)
 		return 0;
-	if (err)
-		*err = e;
+	*err = e;
 	return -1;
 }
 
@@ -320,8 +317,7 @@ int link_get(struct nl *nl, const char *name, struct link_info *ret, struct err 
 	}
 	if (err_is(&e, ERR_NOT_FOUND))
 		return err_set(err, ERR_NOT_FOUND, ENODEV, "interface '%s'", name);
-	if (err)
-		*err = e;
+	*err = e;
 	return err_wrap(err, "cannot read interface '%s'", name);
 }
 

@@ -109,8 +109,7 @@ int msg_exists(struct err *err, const char *fmt, ...)
 	vsnprintf(what, sizeof(what), fmt, ap);
 	va_end(ap);
 	err_set(err, ERR_CONFLICT, 0, "%s already exists", what);
-	if (err)
-		err->sys = EEXIST;
+	err->sys = EEXIST;
 	return -1;
 }
 

@@ -269,8 +269,7 @@ static int sysctl_here(void *arg, struct err *err)
 	if (rc < 0) {
 		if (e.sys == ENOENT)
 			e.kind = ERR_NOT_FOUND;
-		if (err)
-			*err = e;
+		*err = e;
 	}
 	return rc;
 }

@@ -128,8 +128,7 @@ static int verdict(int code, const char *text, struct err *err)
 		err_set(err, kind_of(sys), sys, "%s", text);
 	} else {
 		err_set(err, kind_of(sys), 0, "%s", strerror(sys));
-		if (err)
-			err->sys = sys;
+		err->sys = sys;
 	}
 	if (sys == EPERM)
 		err_hint(err, "this needs root (CAP_NET_ADMIN)");

@@ -52,7 +52,7 @@ static void probe_all(struct portahead *a)
 	/* Before the first, so that no answer is older than it seems. */
 	a->probed_ms = now_ms();
 	for (size_t i = 0; i < a->n; i++) {
-		if (portprobe(&a->probe, a->ports[i], &a->is_free[i], NULL) < 0)
+		if (portprobe(&a->probe, a->ports[i], &a->is_free[i], ERR_IGNORED) < 0)
 			a->is_free[i] = false;
 	}
 }

@@ -19,7 +19,7 @@ struct portprobe portprobe_init(void)
 	auto_free char *text = NULL;
 
 	/* Not there: no IPv6. */
-	if (fs_read("/proc/sys/net/ipv6/bindv6only", 16, &text, NULL, NULL) < 0)
+	if (fs_read("/proc/sys/net/ipv6/bindv6only", 16, &text, NULL, ERR_IGNORED) < 0)
 		return (struct portprobe){ 0 };
 	return (struct portprobe){ .only_v6 = text[0] != '0' };
 }

@@ -161,8 +161,7 @@ static int dump(struct nl *nl, uint32_t table, unsigned ifindex, struct routes *
 	/* No such table yet, or no such interface any more: no routes. */
 	if (table && err_is(&e, ERR_NOT_FOUND))
 		return 0;
-	if (err)
-		*err = e;
+	*err = e;
 	return err_wrap(err, "cannot list the routes");
 }
 
@@ -197,8 +196,7 @@ static int delete_route(struct nl *nl, const struct route *r, struct err *err)
 	msg_put_u32(&m, RTA_OIF, r->info.ifindex);
 	if (msg_do(nl, &m, &e) == 0 || err_is(&e, ERR_NOT_FOUND))
 		return 0;
-	if (err)
-		*err = e;
+	*err = e;
 	return err_wrap(err, "cannot delete the local route to '%s' on interface %u",
 			ipnet_format(&r->info.to, text), r->info.ifindex);
 }

@@ -58,7 +58,7 @@ static void take_key(const char *resource, const char *value, struct key *ret)
 {
 	struct resource_value v = { 0 };
 
-	if (is_shared(resource) && resource_value_parse(resource, value, &v, NULL) == 0) {
+	if (is_shared(resource) && resource_value_parse(resource, value, &v, ERR_IGNORED) == 0) {
 		*ret = (struct key){ resource, v.text, v.text };
 		return;
 	}

@@ -104,7 +104,7 @@ static void clear(struct ports *p, uint32_t port)
 
 static bool port_number(const char *text, uint32_t *ret)
 {
-	return parse_u32(text, 1, PORTS_LAST, ret, NULL) == 0;
+	return parse_u32(text, 1, PORTS_LAST, ret, ERR_IGNORED) == 0;
 }
 
 static int load(struct ports *p, struct err *err)

@@ -199,7 +199,7 @@ static void take_port(const json_t *body, const char *name, uint32_t *to, json_t
 		field_error(errors, name, "This field may not be null.");
 		return;
 	}
-	if (text && parse_u32(text, 0, UINT32_MAX, &parsed, NULL) == 0)
+	if (text && parse_u32(text, 0, UINT32_MAX, &parsed, ERR_IGNORED) == 0)
 		n = parsed;
 	else if (!json_is_integer(v)) {
 		field_error(errors, name, "A valid integer is required.");
@@ -241,7 +241,7 @@ static int check_stranded(struct call *c, const struct service *s, json_t *error
 		auto_service_port p = { 0 };
 
 		if (!service_port_of(&list.v[i], &p) || p.state != PORT_REGISTERED ||
-		    parse_u32(list.v[i].value, 1, PORTS_LAST, &port, NULL) < 0 ||
+		    parse_u32(list.v[i].value, 1, PORTS_LAST, &port, ERR_IGNORED) < 0 ||
 		    (port >= s->start && port <= s->end))
 			continue;
 		field_error(errors, "non_field_errors",

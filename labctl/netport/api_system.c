@@ -209,10 +209,10 @@ static char *process_name(const char *pid)
 	auto_free char *cmd = NULL;
 	const char *base;
 
-	if (fs_read(comm_path, 256, &comm, NULL, NULL) < 0)
+	if (fs_read(comm_path, 256, &comm, NULL, ERR_IGNORED) < 0)
 		return NULL;
 	comm[strcspn(comm, "\n")] = '\0';
-	if (strlen(comm) < COMM_LEN || fs_read(cmd_path, 1 << 20, &cmd, NULL, NULL) < 0)
+	if (strlen(comm) < COMM_LEN || fs_read(cmd_path, 1 << 20, &cmd, NULL, ERR_IGNORED) < 0)
 		return steal_ptr(&comm);
 	base = strrchr(cmd, '/');
 	base = base ? base + 1 : cmd;
@@ -250,7 +250,7 @@ static bool hosts_address(const char *name, char ret[static IPADDR_TEXT])
 	auto_free char *text = NULL;
 	struct ipaddr a;
 
-	if (fs_read("/etc/hosts", 1 << 20, &text, NULL, NULL) < 0)
+	if (fs_read("/etc/hosts", 1 << 20, &text, NULL, ERR_IGNORED) < 0)
 		return false;
 	for (char *line = text, *next; line; line = next) {
 		auto_strv words = { 0 };
@@ -260,7 +260,8 @@ static bool hosts_address(const char *name, char ret[static IPADDR_TEXT])
 			*next++ = '\0';
 		line[strcspn(line, "#")] = '\0';
 		split(line, &words);
-		if (!words.n || ipaddr_parse(words.v[0], &a, NULL) < 0 || a.family != AF_INET)
+		if (!words.n || ipaddr_parse(words.v[0], &a, ERR_IGNORED) < 0 ||
+		    a.family != AF_INET)
 			continue;
 		for (size_t i = 1; i < words.n; i++) {
 			if (strcasecmp(words.v[i], name) == 0) {
@@ -304,7 +305,7 @@ static char *ram_text(void)
 	const char *at;
 	double kib = 0;
 
-	if (fs_read("/proc/meminfo", 1 << 16, &text, NULL, NULL) == 0) {
+	if (fs_read("/proc/meminfo", 1 << 16, &text, NULL, ERR_IGNORED) == 0) {
 		at = strstr(text, "MemTotal:");
 		kib = at ? (double)strtoull(at + strlen("MemTotal:"), NULL, 10) : 0;
 	}

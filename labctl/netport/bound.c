@@ -26,7 +26,7 @@ static int host_id(char *ret, size_t size, struct err *err)
 {
 	auto_free char *text = NULL;
 
-	if (fs_read("/etc/machine-id", 256, &text, NULL, NULL) == 0) {
+	if (fs_read("/etc/machine-id", 256, &text, NULL, ERR_IGNORED) == 0) {
 		text[strcspn(text, "\n")] = '\0';
 		if (*text && str_copy(ret, size, text))
 			return 0;
@@ -50,7 +50,7 @@ static uint64_t process_start(pid_t pid)
 
 	if (pid <= 0)
 		return START_GONE;
-	if (fs_read(path, STAT_MAX, &text, NULL, NULL) < 0)
+	if (fs_read(path, STAT_MAX, &text, NULL, ERR_IGNORED) < 0)
 		return kill(pid, 0) < 0 && errno == ESRCH ? START_GONE : START_UNKNOWN;
 	/* The name in parentheses may itself hold spaces and parentheses. */
 	p = strrchr(text, ')');
@@ -89,8 +89,8 @@ bool bound_is_alive(struct bound_view *view, const struct lease *l)
 {
 	if (l->bound == LEASE_LASTS)
 		return true;
-	if (!view->known && (host_id(view->host, sizeof(view->host), NULL) < 0 ||
-			     proc_boot_id(view->boot_id, NULL) < 0))
+	if (!view->known && (host_id(view->host, sizeof(view->host), ERR_IGNORED) < 0 ||
+			     proc_boot_id(view->boot_id, ERR_IGNORED) < 0))
 		return true;
 	view->known = true;
 	if (strcmp(view->host, l->host) != 0)

@@ -129,7 +129,7 @@ static bool mac_usable(const struct hostview *v, const char *text, const char **
 
 	*ret_why = "an interface has it";
 	for (size_t i = 0; i < v->n_macs; i++) {
-		if (macaddr_parse(text, &mac, NULL) == 0 && macaddr_equal(&mac, &v->macs[i]))
+		if (macaddr_parse(text, &mac, ERR_IGNORED) == 0 && macaddr_equal(&mac, &v->macs[i]))
 			return false;
 	}
 	return true;

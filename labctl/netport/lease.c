@@ -329,7 +329,8 @@ static int add_subnets_of(struct store *s, const struct ipaddr *addr, struct lea
 	if (lease_list(s, &filter, &subnets, err) < 0)
 		return -1;
 	for (size_t i = 0; i < subnets.n; i++) {
-		if (ipnet_parse(subnets.v[i].value, &net, NULL) < 0 || !ipnet_contains(&net, addr))
+		if (ipnet_parse(subnets.v[i].value, &net, ERR_IGNORED) < 0 ||
+		    !ipnet_contains(&net, addr))
 			continue;
 		*array_push(list->v, list->n) = subnets.v[i];
 		subnets.v[i] = (struct lease){ 0 };
@@ -344,7 +345,7 @@ int lease_who(struct store *s, const char *resource, const char *value, struct l
 	auto_lease_list found = { 0 };
 	struct lease_filter filter = { .resource = resource, .value = value, .uid = LEASE_ANY_UID };
 	struct ipaddr addr;
-	bool is_addr = ipaddr_parse(value, &addr, NULL) == 0;
+	bool is_addr = ipaddr_parse(value, &addr, ERR_IGNORED) == 0;
 	bool subnets = !resource || strcmp(resource, resource_name(RESOURCE_SUBNET)) == 0;
 
 	if (resource && !(is_addr && subnets)) {

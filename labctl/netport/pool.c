@@ -255,7 +255,7 @@ bool pool_value(const struct pool *p, uint32_t i, struct resource_value *ret)
 		return true;
 	}
 	auto_free char *text = value_text(p, i);
-	return resource_value_parse(p->resource, text, ret, NULL) == 0;
+	return resource_value_parse(p->resource, text, ret, ERR_IGNORED) == 0;
 }
 
 static bool name_contains(const struct pool *p, const char *text)
@@ -270,7 +270,7 @@ static bool name_contains(const struct pool *p, const char *text)
 	/* No leading zeros: those are other names. */
 	if (digits[0] == '0' && digits[1])
 		return false;
-	return parse_u32(digits, p->first, p->last, &n, NULL) == 0;
+	return parse_u32(digits, p->first, p->last, &n, ERR_IGNORED) == 0;
 }
 
 bool pool_contains(const struct pool *p, const struct resource_value *v)
@@ -284,7 +284,7 @@ bool pool_contains(const struct pool *p, const struct resource_value *v)
 		return v->net.addr.family == p->net.addr.family && v->net.prefix == p->prefix &&
 		       ipnet_contains(&p->net, &v->net.addr);
 	case POOL_MACS:
-		return macaddr_parse(v->text, &mac, NULL) == 0 &&
+		return macaddr_parse(v->text, &mac, ERR_IGNORED) == 0 &&
 		       memcmp(mac.b, p->mac, p->prefix) == 0;
 	case POOL_NAMES:
 		return name_contains(p, v->text);

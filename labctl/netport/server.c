@@ -82,7 +82,7 @@ static void admit(struct server *s, const struct listener *l, int fd,
 		refuse(fd, "503 Service Unavailable");
 		return;
 	}
-	if (who_connects(s, &probe, NULL) == 0 &&
+	if (who_connects(s, &probe, ERR_IGNORED) == 0 &&
 	    count_peer(s, probe.peer) >= CONNECTIONS_PER_PEER) {
 		s->stats.refused_peer++;
 		refuse(fd, "429 Too Many Requests");

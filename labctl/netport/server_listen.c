@@ -123,7 +123,7 @@ static int inherit(struct server *s, unsigned *ret_n, struct err *err)
 	uint32_t number, n = 0;
 
 	*ret_n = 0;
-	if (!pid || !fds || parse_u32(pid, 1, INT32_MAX, &number, NULL) < 0 ||
+	if (!pid || !fds || parse_u32(pid, 1, INT32_MAX, &number, ERR_IGNORED) < 0 ||
 	    number != (uint32_t)getpid())
 		return 0;
 	if (parse_u32(fds, 0, LISTENERS_MAX, &n, err) < 0)

@@ -144,7 +144,7 @@ static bool host_is_ours(const struct server *s, const char *host)
 	struct ipaddr a;
 
 	host_name(host, name, sizeof(name));
-	return ipaddr_parse(name, &a, NULL) == 0 || strcasecmp(name, "localhost") == 0 ||
+	return ipaddr_parse(name, &a, ERR_IGNORED) == 0 || strcasecmp(name, "localhost") == 0 ||
 	       strcasecmp(name, s->host) == 0 ||
 	       (s->config->address && strcasecmp(name, s->config->address) == 0);
 }

@@ -233,7 +233,7 @@ static bool concerns(const struct pool *pool, const struct lease *l)
 	auto_resource_value v = { 0 };
 
 	return !pool || (strcmp(pool->resource, l->resource) == 0 &&
-			 resource_value_parse(l->resource, l->value, &v, NULL) == 0 &&
+			 resource_value_parse(l->resource, l->value, &v, ERR_IGNORED) == 0 &&
 			 pool_contains(pool, &v));
 }
 
@@ -404,8 +404,8 @@ static int by_value(const void *a, const void *b)
 	if (rc)
 		return rc;
 	/* Numbers as numbers: a value that is one has no other form. */
-	if (parse_u32(x->value, 0, UINT32_MAX, &i, NULL) == 0 &&
-	    parse_u32(y->value, 0, UINT32_MAX, &k, NULL) == 0 && i != k)
+	if (parse_u32(x->value, 0, UINT32_MAX, &i, ERR_IGNORED) == 0 &&
+	    parse_u32(y->value, 0, UINT32_MAX, &k, ERR_IGNORED) == 0 && i != k)
 		return (i > k) - (i < k);
 	return strcmp(x->value, y->value);
 }
@@ -562,7 +562,7 @@ static void redis_rollback(struct store *base)
 	if (!s->token[0])
 		return;
 	s->broken = false;
-	if (end(s, NULL) < 0)
+	if (end(s, ERR_IGNORED) < 0)
 		log_debug("the lock of %s ends by itself", base->name);
 }
 

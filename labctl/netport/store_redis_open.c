@@ -47,14 +47,14 @@ static int parse_url(const char *address, struct store_redis *s, struct err *err
 	slash = strchr(host, '/');
 	if (slash) {
 		*slash++ = '\0';
-		if (*slash && parse_u32(slash, 0, DB_MAX, &number, NULL) < 0)
+		if (*slash && parse_u32(slash, 0, DB_MAX, &number, ERR_IGNORED) < 0)
 			return bad_url("//...", err);
 		s->db = *slash ? (int)number : 0;
 	}
 	colon = strrchr(host, ':');
 	if (colon && !strchr(colon, ']')) {
 		*colon++ = '\0';
-		if (parse_u32(colon, 1, UINT16_MAX, &number, NULL) < 0)
+		if (parse_u32(colon, 1, UINT16_MAX, &number, ERR_IGNORED) < 0)
 			return bad_url("//...", err);
 		s->port = (int)number;
 	}

@@ -295,8 +295,7 @@ static int open_read(struct store_sqlite *s, struct err *err)
 			s->path);
 		return err_hint(err, "'sudo labctl netport list' makes it");
 	}
-	if (err)
-		*err = first;
+	*err = first;
 	return -1;
 }
 

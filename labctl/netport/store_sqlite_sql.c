@@ -171,7 +171,7 @@ int sql_end(struct store_sqlite *s, int result, struct err *err)
 		return result;
 	if (result >= 0 && run(s, SQL_COMMIT, err) == 0)
 		return result;
-	run(s, SQL_ROLLBACK, NULL);
+	run(s, SQL_ROLLBACK, ERR_IGNORED);
 	return -1;
 }
 
@@ -183,8 +183,8 @@ void store_sqlite_view(struct store *base, bool on)
 	if (on == s->in_view || s->in_batch)
 		return;
 	if (on)
-		s->in_view = run(s, SQL_BEGIN_VIEW, NULL) == 0;
-	else if (run(s, SQL_COMMIT, NULL) == 0 || run(s, SQL_ROLLBACK, NULL) == 0)
+		s->in_view = run(s, SQL_BEGIN_VIEW, ERR_IGNORED) == 0;
+	else if (run(s, SQL_COMMIT, ERR_IGNORED) == 0 || run(s, SQL_ROLLBACK, ERR_IGNORED) == 0)
 		s->in_view = false;
 }
 
@@ -208,7 +208,7 @@ void store_sqlite_rollback(struct store *base)
 	struct store_sqlite *s = sql_self(base);
 
 	if (s->in_batch)
-		run(s, SQL_ROLLBACK, NULL);
+		run(s, SQL_ROLLBACK, ERR_IGNORED);
 	s->in_batch = false;
 }
 

@@ -122,7 +122,7 @@ static bool take(const json_t *doc, struct token *ret)
 	ret->created = created;
 	return str_copy(ret->name, sizeof(ret->name), name) && strlen(hash) == TOKEN_HASH - 1 &&
 	       str_copy(ret->hash, sizeof(ret->hash), hash) &&
-	       scopes_parse(text, &ret->scopes, NULL) == 0;
+	       scopes_parse(text, &ret->scopes, ERR_IGNORED) == 0;
 }
 
 static int parse(struct tokens *t, const char *text, struct err *err)

@@ -57,7 +57,7 @@ static bool not_an_address(struct reader *r, const struct node *n, const char *t
 	char quoted[QUOTE_TEXT], plain[IPADDR_TEXT];
 
 	node_quote(text, quoted);
-	if (ipnet_parse(text, &net, NULL) == 0 && net.addr.family == family) {
+	if (ipnet_parse(text, &net, ERR_IGNORED) == 0 && net.addr.family == family) {
 		reader_add(r, n, "'%s' has a prefix length, a plain address is expected", quoted);
 		reader_hint(r, "write '%s': the prefix length is the network's",
 			    ipaddr_format(&net.addr, plain));
@@ -78,7 +78,7 @@ static bool parse_address(struct reader *r, const struct node *n, int family, st
 
 	if (!node_string(r, n, &text))
 		return false;
-	if (ipaddr_parse(text, &a, NULL) < 0 || a.family != family)
+	if (ipaddr_parse(text, &a, ERR_IGNORED) < 0 || a.family != family)
 		return not_an_address(r, n, text, family);
 	if (!ipaddr_is_unicast_host(&a)) {
 		reader_add(r, n, "'%s' cannot be the address of a host", node_quote(text, quoted));
@@ -150,7 +150,7 @@ bool parse_subnet(struct reader *r, const struct node *n, int family, unsigned m
 	if (!node_string(r, n, &text))
 		return false;
 	node_quote(text, quoted);
-	if (ipnet_parse(text, &net, NULL) < 0 || net.addr.family != family ||
+	if (ipnet_parse(text, &net, ERR_IGNORED) < 0 || net.addr.family != family ||
 	    has_leading_zero(text)) {
 		reader_add(r, n, "'%s' is no %s subnet", quoted,
 			   family == AF_INET ? "IPv4" : "IPv6");

@@ -42,7 +42,7 @@ static void in_seat(const char *command)
 {
 	char *line = xstrdup(command);
 
-	if (netns_run(the_arena.arena.seat_ns, shell_here, line, NULL) < 0)
+	if (netns_run(the_arena.arena.seat_ns, shell_here, line, ERR_IGNORED) < 0)
 		fail_msg("failed: %s", command);
 	free(line);
 }
@@ -141,7 +141,7 @@ static void test_somebody_else(void **state)
 	pid = fork();
 	if (pid == 0) {
 		dup2(out[1], STDOUT_FILENO);
-		_exit(arena_become(&the_arena, argv, NULL));
+		_exit(arena_become(&the_arena, argv, ERR_IGNORED));
 	}
 	close(out[1]);
 	assert_int_equal(read(out[0], &byte, 1), 1); /* "routing between ..." */
@@ -215,7 +215,7 @@ static void test_progress(void **state)
 
 	(void)state;
 	need_root();
-	assert_int_equal(grade(&the_arena.arena, &o, &r, NULL), 0);
+	assert_int_equal(grade(&the_arena.arena, &o, &r, ERR_IGNORED), 0);
 	/* With those that it needs. */
 	assert_string_equal(said.s, "arp.reply 0 of 4...\narp.reply 1 of 4\n"
 				    "ipv4.forward 1 of 4...\nipv4.forward 2 of 4\n"
@@ -295,7 +295,7 @@ static bool is_gone(pid_t pid)
 	auto_free char *path = xasprintf("/proc/%d/stat", (int)pid);
 	auto_free char *stat = NULL;
 
-	return kill(pid, 0) < 0 || fs_read(path, 4096, &stat, NULL, NULL) < 0 ||
+	return kill(pid, 0) < 0 || fs_read(path, 4096, &stat, NULL, ERR_IGNORED) < 0 ||
 	       strstr(stat, ") Z ");
 }
 
@@ -322,7 +322,7 @@ static long read_pid(const char *path)
 {
 	auto_free char *text = NULL;
 
-	return fs_read(path, 64, &text, NULL, NULL) == 0 ? strtol(text, NULL, 10) : 0;
+	return fs_read(path, 64, &text, NULL, ERR_IGNORED) == 0 ? strtol(text, NULL, 10) : 0;
 }
 
 /* SIGKILL of the grader ends the program, and what that started, too. */

@@ -213,11 +213,12 @@ static pid_t churn(struct net_pair *p, _Atomic unsigned *rounds)
 
 	if (pid)
 		return pid;
-	if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 || nl_open(p->fd[0], &nl, NULL) < 0)
+	if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 || nl_open(p->fd[0], &nl, ERR_IGNORED) < 0)
 		_exit(1);
 	for (;; ++*rounds)
-		if (link_add_veth(nl, &spec, NULL) < 0 || link_get(nl, "churn0", &l, NULL) < 0 ||
-		    link_delete(nl, l.ifindex, NULL) < 0)
+		if (link_add_veth(nl, &spec, ERR_IGNORED) < 0 ||
+		    link_get(nl, "churn0", &l, ERR_IGNORED) < 0 ||
+		    link_delete(nl, l.ifindex, ERR_IGNORED) < 0)
 			_exit(1);
 }
 

@@ -46,7 +46,7 @@ static void test_golden_valid(void **state)
 	struct err err = { 0 };
 	size_t len;
 
-	assert_int_equal(fs_read(path, SIZE_MAX, &text, &len, NULL), 0);
+	assert_int_equal(fs_read(path, SIZE_MAX, &text, &len, ERR_IGNORED), 0);
 	if (stage_parse(text, len, path, "golden", &s, &problems, &err) < 0)
 		fail_msg("%s\n  hint: %s", err.msg, err.hint);
 	assert_int_equal(problems.n, 0);
@@ -77,7 +77,7 @@ static void test_golden_invalid(void **state)
 	struct err err = { 0 };
 	size_t len;
 
-	assert_int_equal(fs_read(path, SIZE_MAX, &text, &len, NULL), 0);
+	assert_int_equal(fs_read(path, SIZE_MAX, &text, &len, ERR_IGNORED), 0);
 	assert_int_equal(stage_parse(text, len, "stage.json", "golden", &s, &problems, &err), -1);
 	assert_int_equal(err.kind, ERR_STAGE);
 	assert_null(s);
@@ -86,9 +86,10 @@ static void test_golden_invalid(void **state)
 	assert_string_equal(err.hint, problems.v[0].hint);
 	report(&problems, &got);
 	if (getenv("LABCTL_GOLDEN_WRITE"))
-		assert_int_equal(fs_write(expected_path, str_get(&got), got.len, 0644, false, NULL),
+		assert_int_equal(fs_write(expected_path, str_get(&got), got.len, 0644, false,
+					  ERR_IGNORED),
 				 0);
-	assert_int_equal(fs_read(expected_path, SIZE_MAX, &expected, NULL, NULL), 0);
+	assert_int_equal(fs_read(expected_path, SIZE_MAX, &expected, NULL, ERR_IGNORED), 0);
 	assert_string_equal(str_get(&got), expected);
 }
 
@@ -450,11 +451,11 @@ static void disk_add(const struct disk *d, const char *path, const char *text, m
 	auto_free char *full = xasprintf("%s/%s", d->root, path), *dir = xstrdup(full);
 
 	*strrchr(dir, '/') = '\0';
-	assert_int_equal(fs_mkdirs(dir, 0755, NULL), 0);
+	assert_int_equal(fs_mkdirs(dir, 0755, ERR_IGNORED), 0);
 	if (text)
-		assert_int_equal(fs_write(full, text, strlen(text), mode, false, NULL), 0);
+		assert_int_equal(fs_write(full, text, strlen(text), mode, false, ERR_IGNORED), 0);
 	else
-		assert_int_equal(fs_mkdirs(full, 0755, NULL), 0);
+		assert_int_equal(fs_mkdirs(full, 0755, ERR_IGNORED), 0);
 }
 
 static int disk_setup(void **state)

@@ -160,7 +160,7 @@ static uint64_t waited_ns(const struct trial *t)
 			auto_free char *text = NULL;
 			unsigned long long waited;
 
-			if (fs_read(file, 256, &text, NULL, NULL) == 0 &&
+			if (fs_read(file, 256, &text, NULL, ERR_IGNORED) == 0 &&
 			    sscanf(text, "%*u %llu", &waited) == 1 && waited > most)
 				most = waited;
 		}

@@ -58,7 +58,7 @@ static size_t resident_bytes(pid_t group)
 		int pgrp;
 
 		if (d->d_name[0] < '1' || d->d_name[0] > '9' ||
-		    fs_read(path, 4096, &text, NULL, NULL) < 0)
+		    fs_read(path, 4096, &text, NULL, ERR_IGNORED) < 0)
 			continue;
 		/* The name, in parentheses, may hold anything. */
 		p = strrchr(text, ')');
