@@ -249,3 +249,18 @@ int fair_inspect(const struct arena *a, struct strv *ret_reasons, struct err *er
 		return err_wrap(err, "cannot look at the seat");
 	return inspect_nft(a, ret_reasons, err);
 }
+
+int fair_watch(const struct arena *a, struct kernel_watch **ret, struct err *err)
+{
+	auto_free struct kernel_watch_net *nets = xcalloc(a->stage->n_networks, sizeof(*nets));
+	struct kernel_watch_spec spec = { .netns_fd = a->seat_ns,
+					  .whole = a->seat_ns >= 0,
+					  .nets = nets,
+					  .n_nets = a->stage->n_networks,
+					  .nft_table = a->guard };
+
+	for (size_t i = 0; i < a->stage->n_networks; i++)
+		nets[i] = (struct kernel_watch_net){ a->networks[i].ifname,
+						     a->stage->networks[i].subnet, concerns(a, i) };
+	return kernel_watch_open(&spec, ret, err);
+}

@@ -150,6 +150,32 @@ static int calibrate(struct grader *g, struct err *err)
 	return 0;
 }
 
+/* Fairness */
+
+static void on_kernel(void *arg)
+{
+	const struct grader *g = arg;
+
+	kernel_watch_read(g->kernel);
+}
+
+static int watch_kernel(struct grader *g, struct err *err)
+{
+	if (fair_watch(g->arena, &g->kernel, err) < 0)
+		return -1;
+	for (size_t i = 0; kernel_watch_fd(g->kernel, i) >= 0; i++) {
+		if (probe_watch(g->probe, kernel_watch_fd(g->kernel, i), on_kernel, g, err) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+/* Did somebody change the seat since it is watched? Then there is nothing to grade any more. */
+static bool is_changed(const struct grader *g)
+{
+	return kernel_watch_changes(g->kernel)->n > 0;
+}
+
 /* Results */
 
 static int write_pcap(struct grader *g, const struct result *r, struct err *err)
@@ -207,7 +233,7 @@ static int try_all(struct grader *g, struct results *all, struct err *err)
 
 	for (size_t i = 0; i < all->n; i++)
 		n += all->v[i].selected || all->v[i].needed;
-	for (size_t i = 0; i < all->n && !stop; i++) {
+	for (size_t i = 0; i < all->n && !stop && !is_changed(g); i++) {
 		struct result *r = &all->v[i];
 		const struct result *blocker = results_blocked_by(all, r);
 
@@ -274,6 +300,7 @@ static void all_errors(struct results *all, const char *reason)
 /* *ret_fair false: everything has become an error. */
 static int judge_fairness(struct grader *g, struct results *all, bool *ret_fair, struct err *err)
 {
+	const struct strv *changes;
 	auto_strv reasons = { 0 };
 	auto_str text = { 0 };
 
@@ -282,7 +309,12 @@ static int judge_fairness(struct grader *g, struct results *all, bool *ret_fair,
 		return -1;
 	for (size_t i = 0; i < reasons.n; i++)
 		str_addf(&text, "%s%s", i ? "; " : "", reasons.v[i]);
-	if (!reasons.n)
+	kernel_watch_read(g->kernel);
+	changes = kernel_watch_changes(g->kernel);
+	for (size_t i = 0; i < changes->n; i++)
+		str_addf(&text, "%s%s%s", text.len ? "; " : "", i ? "" : "during the check, ",
+			 changes->v[i]);
+	if (!text.len)
 		return 0;
 	*ret_fair = false;
 	all_errors(all, str_get(&text));
@@ -359,7 +391,8 @@ static int run(struct grader *g, struct results *ret, struct err *err)
 {
 	bool fair;
 
-	if (probe_new(&g->probe, err) < 0 || add_places(g, err) < 0 || calibrate(g, err) < 0)
+	if (probe_new(&g->probe, err) < 0 || watch_kernel(g, err) < 0 || add_places(g, err) < 0 ||
+	    calibrate(g, err) < 0)
 		return -1;
 	probe_on_frame(g->probe, on_frame, g);
 	if (judge_fairness(g, ret, &fair, err) < 0)
@@ -398,6 +431,7 @@ int grade(struct arena *a, const struct grader_options *o, struct results *ret, 
 	free(g.places);
 	free(g.taken);
 	probe_free(g.probe);
+	kernel_watch_close(g.kernel);
 	if (r < 0)
 		return -1;
 	results_count(&results);

@@ -15,6 +15,7 @@
 #include "grade/check.h"
 #include "grade/probe.h"
 #include "grade/runner.h"
+#include "net/kernel_watch.h"
 
 /* A client's interface: where the grader sends and listens. */
 struct place {
@@ -87,6 +88,7 @@ struct grader {
 	const struct stage *stage;
 	const struct grader_options *options;
 	struct probe *probe;
+	struct kernel_watch *kernel; /* of the seat, for the whole check */
 	struct place *places;
 	size_t n_places;
 	struct runner *runner;	     /* NULL: not ours */

@@ -257,6 +257,9 @@ static void read_attr(const struct nlattr *attr, struct link_info *l, uint8_t *o
 	case IFLA_MASTER:
 		l->master = attr_u32(attr);
 		break;
+	case IFLA_LINK:
+		l->lower = attr_u32(attr);
+		break;
 	case IFLA_OPERSTATE:
 		*operstate = attr_u8(attr);
 		break;
@@ -272,19 +275,24 @@ static void read_attr(const struct nlattr *attr, struct link_info *l, uint8_t *o
 	}
 }
 
-static bool read_link(const struct nlmsghdr *msg, struct link_info *ret)
+bool link_read(const struct nlmsghdr *msg, struct link_info *ret)
 {
 	const struct ifinfomsg *ifi = mnl_nlmsg_get_payload(msg);
 	uint8_t operstate = IF_OPER_UNKNOWN;
 	struct link_info l = { 0 };
+	bool lower_elsewhere = false;
 	struct nlattr *attr;
 
 	if (msg->nlmsg_type != RTM_NEWLINK || mnl_nlmsg_get_payload_len(msg) < sizeof(*ifi))
 		return false;
 	l.ifindex = (unsigned)ifi->ifi_index;
 	l.flags = ifi->ifi_flags;
-	mnl_attr_for_each (attr, msg, sizeof(*ifi))
+	mnl_attr_for_each (attr, msg, sizeof(*ifi)) {
 		read_attr(attr, &l, &operstate);
+		lower_elsewhere |= mnl_attr_get_type(attr) == IFLA_LINK_NETNSID;
+	}
+	if (lower_elsewhere)
+		l.lower = 0;
 	/* operstate lags behind the flag in both directions. */
 	l.carrier = (l.flags & IFF_LOWER_UP) &&
 		    (operstate == IF_OPER_UP || operstate == IF_OPER_UNKNOWN);
@@ -296,7 +304,7 @@ static int got_link(const struct nlmsghdr *msg, void *data)
 {
 	struct link_info *l = data;
 
-	read_link(msg, l);
+	link_read(msg, l);
 	return 0;
 }
 
@@ -356,7 +364,7 @@ static int add_link(const struct nlmsghdr *msg, void *data)
 	struct links *links = data;
 	struct link_info l;
 
-	if (read_link(msg, &l))
+	if (link_read(msg, &l))
 		*array_push(links->v, links->n) = l;
 	return 0;
 }

@@ -62,8 +62,12 @@ struct link_info {
 	unsigned flags;	 /* IFF_UP ... */
 	bool carrier;	 /* IFF_LOWER_UP, and operstate up or unknown */
 	unsigned master; /* ifindex or 0 */
+	unsigned lower;	 /* of a VLAN or macvlan: the link below it, in this namespace; or 0 */
 	bool xdp;	 /* a program is attached */
 };
+
+/* Reads an RTM_NEWLINK message; false: it is something else. */
+bool link_read(const struct nlmsghdr *msg, struct link_info *ret);
 
 /* By name; ERR_NOT_FOUND when there is none. An alternative name that is no longer than a name
  * finds its link too: ret->name tells. */

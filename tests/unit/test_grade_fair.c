@@ -126,6 +126,72 @@ static void test_arranged_later(void **state)
 	assert_all(&r, VERDICT_ERROR, "the kernel forwards what arrives on net2");
 }
 
+/* For a moment only, and undone before anybody looks. */
+static const struct {
+	const char *change, *words;
+} moments[] = {
+	{ "sysctl -qw net.ipv4.ip_forward=1; sleep 0.1; sysctl -qw net.ipv4.ip_forward=0",
+	  "during the check, IPv4 forwarding was switched on for all interfaces" },
+	{ "sysctl -qw net.ipv4.conf.net1.forwarding=1; sysctl -qw net.ipv4.conf.net1.forwarding=0",
+	  "during the check, IPv4 forwarding was switched on for net1; IPv4 forwarding was "
+	  "switched off for net1" },
+	{ "sysctl -qw net.ipv4.conf.net2.proxy_arp=1; sysctl -qw net.ipv4.conf.net2.proxy_arp=0",
+	  "IPv4 proxy ARP was switched on for net2" },
+	{ "ip addr add 1.1.1.1/24 dev net1; ip addr del 1.1.1.1/24 dev net1",
+	  "the address 1.1.1.1/24 was added on net1" },
+	{ "ip route add 9.9.9.0/24 dev net2; ip route del 9.9.9.0/24 dev net2",
+	  "a route to 9.9.9.0/24 was added; a route to 9.9.9.0/24 was removed" },
+	{ "ip rule add from 9.9.9.9 lookup 9; ip rule del from 9.9.9.9 lookup 9",
+	  "a routing rule was added" },
+	{ "ip link add br9 type bridge; ip link set net1 master br9; ip link del br9",
+	  "interface net1 became a port of a bridge; interface net1 left its bridge" },
+	{ "ip link add mv9 link net1 type macvlan mode passthru; ip link del mv9",
+	  "interface 'mv9' was put on top of net1" },
+	{ "ip link add d9 type bridge; ip link set d9 up; ip link del d9",
+	  "interface 'd9' appeared in the seat" },
+	{ "tc qdisc add dev net1 clsact; tc qdisc del dev net1 clsact",
+	  "a tc filter point on net1 was added or removed" },
+	{ "nft add table ip evil; nft delete table ip evil",
+	  "the nftables table 'evil' was changed" },
+	{ "nft list ruleset >/tmp/labctl-fair-rules; nft flush ruleset; "
+	  "nft -f /tmp/labctl-fair-rules; rm /tmp/labctl-fair-rules",
+	  "the nftables table 'labctl_test' was changed" },
+	{ "ip link set net1 down; ip link set net1 up",
+	  "interface net1 was set down; interface net1 was set up" },
+};
+
+static void test_moments(void **state)
+{
+	(void)state;
+	need_root();
+	for (size_t i = 0; i < ARRAY_SIZE(moments); i++) {
+		auto_free char *line = xasprintf("{ %s; } 2>&1; " REFERENCE, moments[i].change);
+		auto_results r = { 0 };
+
+		grade_it(line, NULL, &r);
+		if (!r.errors)
+			fail_msg("not noticed: %s", moments[i].change);
+		assert_all(&r, VERDICT_ERROR, moments[i].words);
+		assert_int_equal(r.score, 0);
+		assert_int_equal(r.errors, r.n);
+	}
+}
+
+/* What a program does that listens as it should is no change. */
+static void test_promiscuous(void **state)
+{
+	auto_results r = { 0 };
+
+	(void)state;
+	need_root();
+	grade_it("tcpdump -n -i net1 -w /dev/null >/dev/null 2>&1 & ip link set net2 promisc on; "
+		 "exec python3 tests/routers/stage1_reference.py",
+		 "arp", &r);
+	in_seat("ip link set net2 promisc off");
+	assert_int_equal(r.errors, 0);
+	assert_int_equal(r.failed, 0);
+}
+
 static void test_somebody_else(void **state)
 {
 	auto_results r = { 0 }, running = { 0 };
@@ -364,6 +430,7 @@ int main(void)
 		cmocka_unit_test(test_progress),      cmocka_unit_test(test_cannot_start),
 		cmocka_unit_test(test_stops_all),     cmocka_unit_test(test_only_with_needs),
 		cmocka_unit_test(test_slow_program),  cmocka_unit_test(test_killed_grader),
+		cmocka_unit_test(test_moments),	      cmocka_unit_test(test_promiscuous),
 	};
 
 	mem_adopt_jansson();

@@ -375,7 +375,7 @@ static bool comes_back(struct trial *t, const struct path *p)
 		p->to->net->name, BACK_MS / 1000);
 }
 
-static bool flap(struct trial *t, const struct path *p)
+static bool down_and_up(struct trial *t, const struct path *p)
 {
 	struct err e = { 0 }, up = { 0 };
 	bool fine;
@@ -386,6 +386,16 @@ static bool flap(struct trial *t, const struct path *p)
 	/* Up again, whatever happened. */
 	if (set_link(t, p->to, true, &up) < 0)
 		return trial_error(t, &up);
+	return fine;
+}
+
+static bool flap(struct trial *t, const struct path *p)
+{
+	bool fine;
+
+	kernel_watch_expect_flap(t->g->kernel, t->g->arena->networks[p->to->network].ifname);
+	fine = down_and_up(t, p);
+	kernel_watch_expect_flap(t->g->kernel, NULL);
 	return fine && comes_back(t, p);
 }
 
