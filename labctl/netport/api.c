@@ -3,6 +3,7 @@
 #include "netport/api.h"
 
 #include <ctype.h>
+#include <errno.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
@@ -195,6 +196,7 @@ static unsigned status_of(const struct err *err)
 	case ERR_FAILED:
 		return 409;
 	case ERR_ENV:
+		return err->sys == EPERM ? 403 : 503;
 	case ERR_BUSY:
 	case ERR_INTERRUPTED:
 		return 503;

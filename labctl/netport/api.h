@@ -17,6 +17,7 @@
 #include <jansson.h>
 
 #include "base/err.h"
+#include "base/proc.h"
 #include "base/str.h"
 #include "netport/api_ports.h"
 #include "netport/api_url.h"
@@ -24,7 +25,8 @@
 
 #define API_ARGS_MAX   3
 #define API_BODY_MAX   (64 << 10)
-#define API_UID_NOBODY ((uid_t)65534) /* holder of what addresses and tokens take */
+#define API_UID_NOBODY ((uid_t)65534) /* holder of what other hosts and tokens take */
+#define API_GID_NOBODY ((gid_t)65534)
 
 enum api_family {
 	API_MODERN,
@@ -45,7 +47,7 @@ enum api_who {
 	WHO_NOBODY,
 	WHO_USER,    /* the peer of the Unix socket */
 	WHO_TOKEN,   /* a bearer token */
-	WHO_ADDRESS, /* only an address: the two old APIs */
+	WHO_ADDRESS, /* an address, and the user of this host behind it: the two old APIs */
 };
 
 /* Who calls. Its leases are held by owner and uid. */
@@ -161,6 +163,14 @@ void reply_data(struct call *c, json_t *data);		       /* {"data": …}; steals 
 void reply_data_bool(struct call *c, bool value);
 void reply_empty(struct call *c, unsigned status);
 bool caller_is_admin(const struct api_caller *who);
+
+/* api_files.c */
+/* Until caller_files_end(), this thread looks files and processes up with the rights of the caller,
+ * or of nobody when that is no user of this host. ERR_ENV, EPERM when the service is not root's and
+ * the caller another user. */
+int call_files_begin(const struct call *c, struct caller_files *ret, struct err *err) MUST_CHECK;
+/* Does the caller find this path? */
+int call_path_exists(const struct call *c, const char *path, bool *ret, struct err *err) MUST_CHECK;
 
 /* What the service keeps for itself: not shown among the leases. */
 bool lease_is_internal(const struct lease *l);

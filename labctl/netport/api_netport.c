@@ -9,27 +9,18 @@
 #include "netport/api.h"
 
 #include <ifaddrs.h>
-#include <regex.h>
 #include <string.h>
 
 #include "base/mem.h"
 #include "base/parse.h"
+#include "netport/pattern.h"
 
 #include "base/banned.h"
 
-#define CUSTOM	  "CUSTOM" /* value: "R:V" */
-#define REGEX_MAX 256
-#define ANY	  "(.)+"
+#define CUSTOM "CUSTOM" /* value: "R:V" */
+#define ANY    "(.)+"
 
 #define PORTS_FIRST 1024
-
-static void free_regex(regex_t *re)
-{
-	regfree(re);
-	free(re);
-}
-DEFINE_AUTO(regex, regex_t *, free_regex, NULL)
-#define auto_regex auto_cleanup(regex) regex_t *
 
 struct key {
 	const char *resource, *value;
@@ -126,65 +117,20 @@ static int is_reserved(struct call *c, struct err *err)
 	return 0;
 }
 
-/* Python's \d and (?: in POSIX's words; what could make the match explode is refused. */
-static int translate(const char *text, struct str *out, struct err *err)
-{
-	unsigned repeats = 0;
-
-	if (strlen(text) > REGEX_MAX)
-		return err_set(err, ERR_USAGE, 0, "a regular expression has at most %d bytes",
-			       REGEX_MAX);
-	for (const char *s = text; *s; s++) {
-		if (s[0] == '\\' && s[1] == 'd') {
-			str_add(out, "[0-9]");
-			s++;
-		} else if (s[0] == '\\' && s[1] >= '1' && s[1] <= '9') {
-			return err_set(err, ERR_USAGE, 0, "back references are not supported");
-		} else if (s[0] == '\\' && s[1]) {
-			str_addn(out, s, 2);
-			s++;
-		} else if (str_starts(s, "(?:")) {
-			str_addc(out, '(');
-			s += 2;
-		} else if (s[0] == '{' && ++repeats > 2) {
-			return err_set(err, ERR_USAGE, 0, "more than two counted repeats");
-		} else {
-			str_addc(out, *s);
-		}
-	}
-	return 0;
-}
-
 /* Searched for in "R:V", as the original does. */
-static int compile(const char *resource, const char *value, regex_t **ret, struct err *err)
+static int compile(const char *resource, const char *value, struct pattern **ret, struct err *err)
 {
-	auto_str text = { 0 };
-	char why[128];
-	regex_t *re;
-	int rc;
+	auto_free char *text = xasprintf("%s:%s", resource ? resource : ANY, value ? value : ANY);
 
-	if (translate(resource ? resource : ANY, &text, err) < 0)
-		return -1;
-	str_addc(&text, ':');
-	if (translate(value ? value : ANY, &text, err) < 0)
-		return -1;
-	re = xcalloc(1, sizeof(*re));
-	rc = regcomp(re, str_get(&text), REG_EXTENDED | REG_NOSUB);
-	if (rc == 0) {
-		*ret = re;
-		return 0;
-	}
-	regerror(rc, re, why, sizeof(why));
-	free(re);
-	return err_set(err, ERR_USAGE, 0, "not a regular expression: %s", why);
+	return pattern_compile(text, ret, err) < 0 ? err_wrap(err, "not a regular expression") : 0;
 }
 
-static int reply_records(struct call *c, const char *owner, struct err *err)
+static int reply_records(struct call *c, const char *owner, uid_t uid, struct err *err)
 {
 	const char *resource = call_query(c, "resource"), *value = call_query(c, "value");
-	const struct lease_filter filter = { .owner = owner, .uid = LEASE_ANY_UID };
+	const struct lease_filter filter = { .owner = owner, .uid = uid };
 	auto_lease_list list = { 0 };
-	auto_regex re = NULL;
+	auto_pattern re = NULL;
 	json_t *data;
 
 	if ((resource || value) && compile(resource, value, &re, err) < 0)
@@ -194,10 +140,15 @@ static int reply_records(struct call *c, const char *owner, struct err *err)
 	data = json_array();
 	for (size_t i = 0; i < list.n; i++) {
 		auto_free char *record = record_text(&list.v[i]);
+		bool fits = true;
 
 		if (lease_is_internal(&list.v[i]))
 			continue;
-		if (!re || regexec(re, record, 0, NULL, 0) == 0)
+		if (re && pattern_matches(re, record, PATTERN_ANYWHERE, &fits, err) < 0) {
+			json_decref(data);
+			return -1;
+		}
+		if (fits)
 			json_array_append_new(data, json_string(record));
 	}
 	reply_data(c, data);
@@ -206,14 +157,16 @@ static int reply_records(struct call *c, const char *owner, struct err *err)
 
 static int my_resources(struct call *c, struct err *err)
 {
-	return reply_records(c, c->caller.owner, err);
+	return reply_records(c, c->caller.owner, c->caller.uid, err);
 }
 
 static int get_client_resources(struct call *c, struct err *err)
 {
 	const char *client = call_query(c, "client_ip");
 
-	return reply_records(c, str_empty(client) ? c->caller.owner : client, err);
+	if (str_empty(client))
+		return my_resources(c, err);
+	return reply_records(c, client, LEASE_ANY_UID, err);
 }
 
 static int release_resource(struct call *c, struct err *err)
@@ -388,15 +341,17 @@ static int list_interfaces(struct call *c, struct err *err)
 static int is_path_exist(struct call *c, struct err *err)
 {
 	const char *path = call_query(c, "path");
+	bool there;
 	size_t len;
 
-	(void)err;
 	path += strspn(path, " \t\r\n");
 	len = strlen(path);
 	while (len && strchr(" \t\r\n", path[len - 1]))
 		len--;
 	auto_free char *bare = xstrndup(path, len);
-	reply_data_bool(c, access(bare, F_OK) == 0);
+	if (call_path_exists(c, bare, &there, err) < 0)
+		return -1;
+	reply_data_bool(c, there);
 	return 0;
 }
 
@@ -404,9 +359,12 @@ static int reserve_path(struct call *c, struct err *err)
 {
 	const char *path = call_query(c, "path");
 	auto_key k = { 0 };
+	bool there;
 	int rc = 0;
 
-	if (access(path, F_OK) == 0) {
+	if (call_path_exists(c, path, &there, err) < 0)
+		return -1;
+	if (there) {
 		take_key("PATH", path, &k);
 		rc = reserve_value(c, k.resource, k.value, err);
 	}

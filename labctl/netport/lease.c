@@ -3,7 +3,6 @@
 #include "netport/lease.h"
 
 #include <ctype.h>
-#include <regex.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -11,6 +10,7 @@
 #include "base/mem.h"
 #include "base/str.h"
 #include "netport/bound.h"
+#include "netport/pattern.h"
 
 #include "base/banned.h"
 
@@ -250,48 +250,26 @@ int lease_release_owner(struct store *s, const char *owner, uid_t uid, size_t *r
 	return s->ops->release_owner(s, &claim, ret_n, err) < 0 ? -1 : 0;
 }
 
-static void free_regex(regex_t *re)
-{
-	regfree(re);
-	free(re);
-}
-DEFINE_AUTO(regex, regex_t *, free_regex, NULL)
-#define auto_regex auto_cleanup(regex) regex_t *
-
 /* *ret stays NULL when there is none. */
-static int compile(const char *text, regex_t **ret, struct err *err)
+static int compile(const char *text, struct pattern **ret, struct err *err)
 {
-	regex_t *re;
-	char why[128];
-	int rc;
-
-	if (!text)
-		return 0;
-	re = xcalloc(1, sizeof(*re));
-	rc = regcomp(re, text, REG_EXTENDED);
-	if (rc == 0) {
-		*ret = re;
-		return 0;
-	}
-	regerror(rc, re, why, sizeof(why));
-	free(re);
-	return err_set(err, ERR_USAGE, 0, "'%.64s' is not a regular expression: %s", text, why);
+	if (text && pattern_compile(text, ret, err) < 0)
+		return err_wrap(err, "'%.64s' is not a regular expression", text);
+	return 0;
 }
 
-/* At the beginning, as the original's callers expect. */
-static bool matches(const regex_t *re, const char *text)
+/* At the beginning, as the original's callers expect. *ret: so far. */
+static int narrow(struct pattern *p, const char *text, bool *ret, struct err *err)
 {
-	regmatch_t m;
-
-	return !re || (regexec(re, text, 1, &m, 0) == 0 && m.rm_so == 0);
+	return p && *ret ? pattern_matches(p, text, PATTERN_AT_START, ret, err) : 0;
 }
 
 int lease_list(struct store *s, const struct lease_filter *filter, struct lease_list *ret,
 	       struct err *err)
 {
-	auto_regex resource = NULL;
-	auto_regex value = NULL;
-	auto_regex owner = NULL;
+	auto_pattern resource = NULL;
+	auto_pattern value = NULL;
+	auto_pattern owner = NULL;
 	auto_lease_list all = { 0 };
 	size_t n = 0;
 
@@ -302,16 +280,21 @@ int lease_list(struct store *s, const struct lease_filter *filter, struct lease_
 			 err) < 0)
 		return -1;
 	for (size_t i = 0; i < all.n; i++) {
-		if (!matches(resource, all.v[i].resource) || !matches(value, all.v[i].value) ||
-		    !matches(owner, all.v[i].owner)) {
-			lease_done(&all.v[i]);
+		bool fits = true;
+
+		if (narrow(resource, all.v[i].resource, &fits, err) < 0 ||
+		    narrow(value, all.v[i].value, &fits, err) < 0 ||
+		    narrow(owner, all.v[i].owner, &fits, err) < 0)
+			return -1;
+		if (!fits)
 			continue;
-		}
 		struct lease kept = all.v[i];
-		all.v[i] = (struct lease){ 0 };
+
+		all.v[i] = all.v[n];
 		all.v[n++] = kept;
 	}
-	all.n = n;
+	while (all.n > n)
+		lease_done(&all.v[--all.n]);
 	*ret = all;
 	all = (struct lease_list){ 0 };
 	return 0;

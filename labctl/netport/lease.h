@@ -124,7 +124,7 @@ int lease_release_owner(struct store *s, const char *owner, uid_t uid, size_t *r
 struct lease_filter {
 	const char *resource, *value, *owner; /* exact; NULL: any */
 	uid_t uid;			      /* LEASE_ANY_UID: any */
-	/* POSIX extended regular expressions, matched at the beginning of the text (as Python's
+	/* Regular expressions (pattern.h), matched at the beginning of the text (as Python's
 	 * re.match does); NULL: any. ERR_USAGE when one is none. */
 	const char *resource_re, *value_re, *owner_re;
 };

@@ -15,6 +15,7 @@
 
 #include "base/log.h"
 #include "base/mem.h"
+#include "net/sockowner.h"
 #include "netport/server_internal.h"
 
 #include "base/banned.h"
@@ -47,12 +48,12 @@ int64_t server_now_us(void)
 
 /* ---- connections ---- */
 
-static unsigned count_peer(const struct server *s, const char *peer)
+static unsigned count_peer(const struct server *s, const struct connection *peer)
 {
 	unsigned n = 0;
 
 	for (const struct connection *c = s->first; c; c = c->next)
-		n += strcmp(c->peer, peer) == 0;
+		n += c->caller.uid == peer->caller.uid && strcmp(c->peer, peer->peer) == 0;
 	return n;
 }
 
@@ -74,7 +75,8 @@ static void refuse(int fd, const char *status)
 static void admit(struct server *s, const struct listener *l, int fd,
 		  const struct sockaddr_storage *from, socklen_t len)
 {
-	struct connection probe = { .fd = fd };
+	struct connection c = { .fd = fd, .tls = l->tls };
+	struct err err = { 0 };
 	int one = 1;
 
 	if (s->n_connections >= CONNECTIONS_MAX - 1) {
@@ -82,8 +84,7 @@ static void admit(struct server *s, const struct listener *l, int fd,
 		refuse(fd, "503 Service Unavailable");
 		return;
 	}
-	if (who_connects(s, &probe, ERR_IGNORED) == 0 &&
-	    count_peer(s, probe.peer) >= CONNECTIONS_PER_PEER) {
+	if (who_connects(s, &c, &err) == 0 && count_peer(s, &c) >= CONNECTIONS_PER_PEER) {
 		s->stats.refused_peer++;
 		refuse(fd, "429 Too Many Requests");
 		return;
@@ -91,7 +92,7 @@ static void admit(struct server *s, const struct listener *l, int fd,
 	if (!l->is_unix)
 		setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
 	s->stats.accepted++;
-	web_adopt(s, fd, l->tls, (const struct sockaddr *)from, len);
+	web_adopt(s, &c, (const struct sockaddr *)from, len);
 }
 
 static void accept_some(struct server *s, const struct listener *l)
@@ -459,6 +460,8 @@ static int set_up(struct server *s, struct err *err)
 		s->host[0] = '\0';
 	if (!s->config->tls_cert != !s->config->tls_key)
 		return err_set(err, ERR_USAGE, 0, "--tls-cert and --tls-key go together");
+	if (sockowner_open(&s->owners, err) < 0)
+		return -1;
 	if (s->api.store->ops->serve && s->api.store->ops->serve(s->api.store, err) < 0)
 		return -1;
 	if (tokens_load(&s->tokens, err) < 0 || web_start(s, err) < 0)
@@ -480,6 +483,7 @@ static void tear_down(struct server *s)
 	stats_flush(s);
 	str_done(&s->stats.log);
 	tokens_done(&s->tokens);
+	sockowner_close(s->owners);
 	api_done(&s->api);
 	if (s->epoll >= 0)
 		close(s->epoll);

@@ -58,18 +58,23 @@ static void on_connection(void *arg, struct MHD_Connection *mhd, void **context,
 	c = xcalloc(1, sizeof(*c));
 	info = MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_CONNECTION_FD);
 	c->fd = info ? info->connect_fd : -1;
-	c->since_ms = server_now_ms();
-	if (who_connects(s, c, &err) < 0)
+	if (s->arriving && s->arriving->fd == c->fd)
+		*c = *s->arriving;
+	else if (who_connects(s, c, &err) < 0)
 		log_debug("netport: %s", err.msg);
+	c->since_ms = server_now_ms();
 	link_last(s, c);
 	s->n_connections++;
 	*context = c;
 }
 
-void web_adopt(struct server *s, int fd, bool tls, const struct sockaddr *addr, socklen_t len)
+void web_adopt(struct server *s, const struct connection *c, const struct sockaddr *addr,
+	       socklen_t len)
 {
-	if (MHD_add_connection(tls ? s->secure : s->plain, fd, addr, len) != MHD_YES)
+	s->arriving = c;
+	if (MHD_add_connection(c->tls ? s->secure : s->plain, c->fd, addr, len) != MHD_YES)
 		log_debug("netport: a connection was refused");
+	s->arriving = NULL;
 }
 
 /* ---- exchanges ---- */
@@ -196,6 +201,13 @@ static bool take_body(struct exchange *x, const char *data, size_t size)
 /* The head is there. False: the reply is made. */
 static bool take_head(struct exchange *x, const char *method)
 {
+	const struct origin from = {
+		.host = header(x->mhd, "Host"),
+		.origin = header(x->mhd, "Origin"),
+		.referer = header(x->mhd, "Referer"),
+		.site = header(x->mhd, "Sec-Fetch-Site"),
+		.agent = header(x->mhd, "User-Agent"),
+	};
 	struct err err = { 0 };
 
 	x->request.method = str_copy(x->method, sizeof(x->method), method) ? x->method : "UNKNOWN";
@@ -207,8 +219,7 @@ static bool take_head(struct exchange *x, const char *method)
 	}
 	api_route(&x->call);
 	if (!x->call.route || !who_calls(x, header(x->mhd, "Authorization")) ||
-	    !browser_may(x, header(x->mhd, "Host"), header(x->mhd, "Origin"),
-			 header(x->mhd, "Sec-Fetch-Site")))
+	    !origin_may(x, &from))
 		return false;
 	return api_allows(&x->call);
 }

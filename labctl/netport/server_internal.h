@@ -51,10 +51,11 @@ struct connection {
 	struct connection *prev, *next;
 	int fd;
 	bool is_unix, tls, loopback;
+	char local[64];	    /* the address that it came to; "": of a Unix socket */
 	uint64_t idle_turn; /* when its last request was over; 0: one is under way, or it was seen
 			     * to be open since */
 	int64_t since_ms;   /* monotonic; when it last began or ended something */
-	char peer[64];	    /* "uid 1000", "127.0.0.1": who is counted */
+	char peer[64];	    /* "uid 1000", "127.0.0.1": with caller.uid, who is counted */
 	struct api_caller caller;
 	char token[TOKEN_TEXT]; /* the last one that was right; "": none */
 	unsigned token_load;	/* the tokens' file then */
@@ -95,6 +96,8 @@ struct stats {
 	struct str log;
 };
 
+struct sockowner;
+
 struct server {
 	const struct server_config *config;
 	struct api api;
@@ -105,8 +108,10 @@ struct server {
 	int epoll;
 	struct MHD_Daemon *plain, *secure;
 	struct watch plain_watch, secure_watch;
+	struct sockowner *owners;
 	struct listener listener[LISTENERS_MAX];
 	unsigned n_listeners;
+	const struct connection *arriving; /* known already, when libmicrohttpd tells of it */
 	struct connection *first, *last;
 	unsigned n_connections;
 	uint64_t turn;
@@ -134,8 +139,9 @@ void web_stop(struct server *s);
 void web_run(struct server *s);
 /* True: web_run() has work although no descriptor is ready. */
 bool web_is_due(const struct server *s);
-/* Takes the socket over. */
-void web_adopt(struct server *s, int fd, bool tls, const struct sockaddr *addr, socklen_t len);
+/* Takes the socket over, and copies what is known of it. */
+void web_adopt(struct server *s, const struct connection *c, const struct sockaddr *addr,
+	       socklen_t len);
 /* Lets a waiting exchange go on; its reply is there. */
 void web_resume(struct exchange *x);
 
@@ -146,13 +152,24 @@ bool server_take(struct exchange *x);
 void server_gone(struct server *s, struct exchange *x);
 
 /* server_who.c */
-/* Who is at the other end: fills is_unix, loopback, peer and caller. */
+/* Who is at the other end: fills is_unix, loopback, local, peer and caller. On TCP the caller is
+ * called by its address, and is the user who made the peer's socket when that is on this host.
+ * Loopback's peer whose user the kernel does not tell is nobody. */
 int who_connects(struct server *s, struct connection *c, struct err *err) MUST_CHECK;
 /* Who calls: the token's name, else the peer. False: the reply is made (401, 403). */
 bool who_calls(struct exchange *x, const char *authorization);
+/* What a request says of where it comes from; NULL: nothing. */
+struct origin {
+	const char *host;    /* Host */
+	const char *origin;  /* Origin */
+	const char *referer; /* Referer */
+	const char *site;    /* Sec-Fetch-Site */
+	const char *agent;   /* User-Agent */
+};
+
 /* A page of some other site must not use the browser's way to this host. False: the reply is
  * made. */
-bool browser_may(struct exchange *x, const char *host, const char *origin, const char *site);
+bool origin_may(struct exchange *x, const struct origin *from);
 
 /* server_stats.c */
 void stats_request(struct exchange *x, unsigned status, size_t size);

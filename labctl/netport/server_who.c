@@ -9,6 +9,7 @@
 #include "base/ipaddr.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "net/sockowner.h"
 #include "netport/server_internal.h"
 
 #include "base/banned.h"
@@ -59,25 +60,55 @@ static void peer_address(const struct sockaddr_storage *from, struct ipaddr *ret
 	}
 }
 
-int who_connects(struct server *s, struct connection *c, struct err *err)
+static void take_address(struct connection *c, const struct sockaddr_storage *peer)
 {
-	struct sockaddr_storage from = { 0 };
-	socklen_t len = sizeof(from);
 	struct ipaddr address;
 	char text[IPADDR_TEXT];
 
-	c->caller = (struct api_caller){ .who = WHO_NOBODY, .uid = API_UID_NOBODY };
-	if (getpeername(c->fd, (struct sockaddr *)&from, &len) < 0)
-		return err_set(err, ERR_ENV, errno, "the peer is gone");
-	c->is_unix = from.ss_family == AF_UNIX;
-	if (c->is_unix)
-		return take_user(c, err);
-	peer_address(&from, &address);
+	peer_address(peer, &address);
 	c->loopback = is_loopback(&address);
 	ipaddr_format(&address, text);
 	snprintf(c->peer, sizeof(c->peer), "%s", text);
 	snprintf(c->caller.owner, sizeof(c->caller.owner), "%s", text);
-	if (c->loopback || s->config->allow_remote) {
+}
+
+/* False: the kernel does not tell, so the peer is on another host, or nobody. */
+static bool take_owner(struct server *s, struct connection *c, const struct sockaddr_storage *peer,
+		       const struct sockaddr_storage *local)
+{
+	struct err err = { 0 };
+	bool found;
+	uid_t uid;
+
+	if (sockowner_find(s->owners, peer, local, &found, &uid, &err) < 0) {
+		log_warn("netport: %s", err.msg);
+		return false;
+	}
+	if (found)
+		c->caller.uid = uid;
+	return found;
+}
+
+int who_connects(struct server *s, struct connection *c, struct err *err)
+{
+	struct sockaddr_storage peer = { 0 }, local = { 0 };
+	socklen_t peer_len = sizeof(peer), local_len = sizeof(local);
+	struct ipaddr here;
+	char text[IPADDR_TEXT];
+	bool known;
+
+	c->caller = (struct api_caller){ .who = WHO_NOBODY, .uid = API_UID_NOBODY };
+	if (getpeername(c->fd, (struct sockaddr *)&peer, &peer_len) < 0 ||
+	    getsockname(c->fd, (struct sockaddr *)&local, &local_len) < 0)
+		return err_set(err, ERR_ENV, errno, "the peer is gone");
+	c->is_unix = peer.ss_family == AF_UNIX;
+	if (c->is_unix)
+		return take_user(c, err);
+	take_address(c, &peer);
+	peer_address(&local, &here);
+	snprintf(c->local, sizeof(c->local), "%s", ipaddr_format(&here, text));
+	known = take_owner(s, c, &peer, &local);
+	if (c->loopback ? known : s->config->allow_remote) {
 		c->caller.who = WHO_ADDRESS;
 		c->caller.scopes = SCOPE_READ | SCOPE_LEASE;
 	}
@@ -136,43 +167,69 @@ static void host_name(const char *host, char *ret, size_t size)
 	snprintf(ret, size, "%.*s", (int)(len - skip), host + skip);
 }
 
-/* A name that some name server could point here is not enough: it may belong to the page that the
- * browser shows. */
-static bool host_is_ours(const struct server *s, const char *host)
+/* The address that the connection came to, or loopback's names. Any other name, some name server
+ * could point here for a page that the browser shows; and 0.0.0.0 is no address of a host, but
+ * browsers take it for one. This host's own name is for other hosts. */
+static bool host_is_ours(const struct exchange *x, const char *host)
 {
+	const struct server_config *config = x->server->config;
+	const struct connection *c = x->connection;
+	struct ipaddr a, here;
 	char name[256];
-	struct ipaddr a;
 
 	host_name(host, name, sizeof(name));
-	return ipaddr_parse(name, &a, ERR_IGNORED) == 0 || strcasecmp(name, "localhost") == 0 ||
-	       strcasecmp(name, s->host) == 0 ||
-	       (s->config->address && strcasecmp(name, s->config->address) == 0);
+	if (ipaddr_parse(name, &a, ERR_IGNORED) == 0)
+		return is_loopback(&a) ||
+		       (c && ipaddr_parse(c->local, &here, ERR_IGNORED) == 0 &&
+			a.family == here.family && memcmp(a.b, here.b, ipaddr_len(&a)) == 0);
+	return strcasecmp(name, "localhost") == 0 ||
+	       (c && !c->loopback && strcasecmp(name, x->server->host) == 0) ||
+	       (config->address && strcasecmp(name, config->address) == 0);
 }
 
-static bool origin_is_ours(const char *host, const char *origin)
+/* "http://HOST", then nothing or a path. */
+static bool url_is_ours(const char *host, const char *url)
 {
-	const char *name = str_starts(origin, "http://")    ? origin + 7
-			   : str_starts(origin, "https://") ? origin + 8
-							    : NULL;
+	const char *name = str_starts(url, "http://")	 ? url + 7
+			   : str_starts(url, "https://") ? url + 8
+							 : NULL;
+	size_t len = name ? strcspn(name, "/?#") : 0;
 
-	return name && host && strcasecmp(name, host) == 0;
+	return name && host && len == strlen(host) && strncasecmp(name, host, len) == 0;
 }
 
-bool browser_may(struct exchange *x, const char *host, const char *origin, const char *site)
+static bool site_is_ours(const struct origin *from)
+{
+	return (!from->origin || url_is_ours(from->host, from->origin)) &&
+	       (!from->referer || url_is_ours(from->host, from->referer)) &&
+	       (!from->site || strcmp(from->site, "same-origin") == 0 ||
+		strcmp(from->site, "none") == 0);
+}
+
+/* A browser that says nothing of the page: an old one, or one that takes our address for one that
+ * is not to be trusted. Other programs have no pages. */
+static bool is_silent_browser(const struct origin *from)
+{
+	return !from->site && !from->origin && !from->referer && from->agent &&
+	       str_starts(from->agent, "Mozilla/");
+}
+
+bool origin_may(struct exchange *x, const struct origin *from)
 {
 	bool is_unix = x->connection && x->connection->is_unix;
 	bool token = x->call.caller.who == WHO_TOKEN;
+	unsigned flags = x->call.route->flags;
 
-	if (is_unix || token || x->call.route->flags & ROUTE_OPEN)
+	if (is_unix || token || flags & ROUTE_OPEN)
 		return true;
-	if (host && !host_is_ours(x->server, host)) {
-		api_fail(&x->call, 403, "this host is not called '%.64s'", host);
-		return false;
-	}
-	if ((origin && !origin_is_ours(host, origin)) ||
-	    (site && strcmp(site, "same-origin") != 0 && strcmp(site, "none") != 0)) {
+	if (from->host && !host_is_ours(x, from->host))
+		api_fail(&x->call, 403, "this host is not called '%.64s'", from->host);
+	else if (!site_is_ours(from))
 		api_fail(&x->call, 403, "a page of another site may not call this service");
-		return false;
-	}
-	return true;
+	else if (flags & (ROUTE_WRITES | ROUTE_STARTS) && is_silent_browser(from))
+		api_fail(&x->call, 403,
+			 "a browser must say which page this call comes from (Sec-Fetch-Site)");
+	else
+		return true;
+	return false;
 }
