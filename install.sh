@@ -30,6 +30,7 @@ state=$state_dir/install.state
 run_dir=${LABCTL_RUN:-/run/labctl}
 image=${LABCTL_IMAGE:-labctl/client:latest}
 log=${LABCTL_INSTALL_LOG:-/var/log/labctl-install.log}
+host_seat=${LABCTL_HOST_SEAT:-/etc/labctl/host-seat}
 udev_rule=/etc/udev/rules.d/70-labctl.rules
 export PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin
 export DEBIAN_FRONTEND=noninteractive NEEDRESTART_SUSPEND=1
@@ -85,7 +86,7 @@ command chromium   chromium
 
 # --- what the user sees ---------------------------------------------------------------------
 
-step=0 steps=6 title='' child='' packages_before=''
+step=0 steps=7 title='' child='' packages_before=''
 
 say() { printf '[%d/%d] %s … %s\n' "$step" "$steps" "$title" "$1"; }
 
@@ -435,6 +436,40 @@ step_host() {
 	fi
 }
 
+host_seat_text() {
+	cat <<'LIST'
+# Who may have the host's own network namespace as a lab's seat, one login name a line.
+# Whoever is listed administers this host; everyone else gets a private seat.
+LIST
+}
+
+# Who called sudo administers this host already. Prints nothing for root himself.
+sudo_user() {
+	[ -n "${SUDO_USER-}" ] && [ "$(id -u -- "$SUDO_USER" 2>/dev/null || echo 0)" -ne 0 ] || return 0
+	printf '%s\n' "$SUDO_USER"
+}
+
+step_seat() {
+	local user
+	begin 'Host seat'
+	user=$(sudo_user)
+	if [ -z "$user" ]; then
+		say "root has it; other users are listed in $host_seat"
+	elif grep -qxF -- "$user" "$host_seat" 2>/dev/null; then
+		say "$user is listed in $host_seat"
+	else
+		(
+			umask 022
+			mkdir -p "$(dirname "$host_seat")"
+			[ -e "$host_seat" ] || host_seat_text >"$host_seat"
+			[ -z "$(tail -c 1 "$host_seat")" ] || echo >>"$host_seat"
+			printf '%s\n' "$user" >>"$host_seat"
+		) || fail "cannot write $host_seat"
+		note host-seat "$user"
+		say "listed $user in $host_seat: labs of $user use the host's own network namespace"
+	fi
+}
+
 step_start() {
 	begin "Stage '$1'"
 	say 'starting'
@@ -551,6 +586,22 @@ undo_packages() {
 	say "removed $count (docker's data in /var/lib/docker, if any, stays)"
 }
 
+# The list stays as long as it names somebody.
+undo_seat() {
+	local user rest
+	begin 'Host seat'
+	while read -r user; do
+		if [ -z "$user" ] || [ ! -e "$host_seat" ]; then continue; fi
+		rest=$(grep -vxF -- "$user" "$host_seat") || :
+		printf '%s\n' "$rest" >"$host_seat"
+	done <<<"$(noted host-seat)"
+	if [ -e "$host_seat" ] && host_seat_text | cmp -s - "$host_seat"; then
+		rm -f "$host_seat"
+		rmdir --ignore-fail-on-non-empty "$(dirname "$host_seat")"
+	fi
+	if [ -e "$host_seat" ]; then say "$host_seat lists others: kept"; else say 'no user is listed'; fi
+}
+
 undo_files() {
 	local path
 	begin Files
@@ -568,11 +619,12 @@ undo_files() {
 }
 
 uninstall() {
-	steps=5
+	steps=6
 	undo_labs
 	undo_image
 	undo_dockerd
 	undo_packages
+	undo_seat
 	undo_files
 }
 
@@ -633,13 +685,14 @@ main() {
 		uninstall
 		return
 	fi
-	[ -z "$start_stage" ] || steps=7
+	[ -z "$start_stage" ] || steps=8
 	step_system
 	step_packages
 	step_engine
 	step_build
 	step_image
 	step_host
+	step_seat
 	[ -z "$start_stage" ] || step_start "$start_stage"
 	what_next "$start_stage"
 }

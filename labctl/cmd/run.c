@@ -59,7 +59,7 @@ static int shell_run(struct cmd *cmd, const struct args *args, struct err *err)
 const struct command cmd_shell = {
 	.name = "shell",
 	.synopsis = "",
-	.summary = "a shell where net1, net2, ... are (of use with --isolated)",
+	.summary = "a shell where net1, net2, ... are (of use with a private seat)",
 	.own_code = true,
 	.needs = NEEDS_ROOT,
 	.run = shell_run,

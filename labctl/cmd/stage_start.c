@@ -4,6 +4,7 @@
 
 #include <stdlib.h>
 
+#include "base/caller.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/str.h"
@@ -22,7 +23,7 @@ enum {
 
 static const struct option options[] = {
 	[OPT_DRY_RUN] = { 'n', "dry-run", NULL, "print the plan, do nothing", COMPLETE_NOTHING },
-	[OPT_ISOLATED] = { 0, "isolated", NULL, "a private namespace instead of the computer's own",
+	[OPT_ISOLATED] = { 0, "isolated", NULL, "a private namespace instead of the host's own",
 			   COMPLETE_NOTHING },
 	[OPT_SRC] = { 0, "src", "DIR", "the directory to mount at /~/src in the clients",
 		      COMPLETE_DIR },
@@ -53,6 +54,16 @@ static void print_plan(const struct cmd *cmd, const struct lab *l)
 		json_decref(all);
 }
 
+/* Whoever has no host seat did not ask for a private one: say so. */
+static void print_seat(const struct cmd *cmd, const struct lab *l)
+{
+	struct err why = { 0 };
+
+	if (l->isolated && !l->isolated_by_choice &&
+	    caller_check_host_seat(&cmd->ctx->caller, &why) < 0)
+		printf("the seat is private: %s\n", why.msg);
+}
+
 static void print_started(const struct cmd *cmd, const struct lab *l)
 {
 	const struct stage *s = l->stage;
@@ -79,6 +90,7 @@ static void print_started(const struct cmd *cmd, const struct lab *l)
 			printf(" (isolated: 'labctl shell' enters)");
 	}
 	putchar('\n');
+	print_seat(cmd, l);
 }
 
 static int run(struct cmd *cmd, const struct args *args, struct err *err)

@@ -27,9 +27,9 @@ static void print_head(json_t *doc)
 	strftime(when, sizeof(when), "%F %H:%M", &tm);
 	printf("stage    %s (%s), %s since %s\n", text(doc, "stage"), text(doc, "title"),
 	       text(doc, "state"), when);
-	printf("lab      %s, owner %s, seat %s\n", text(doc, "lab"), text(doc, "owner"),
-	       json_is_true(json_object_get(doc, "isolated")) ? text(doc, "seat")
-							      : "this computer");
+	printf("lab      %s, owner %s, seat %s (%s)\n", text(doc, "lab"), text(doc, "owner"),
+	       json_is_true(json_object_get(doc, "isolated")) ? text(doc, "seat") : "this host",
+	       text(doc, "seat_why"));
 	if (strcmp(text(src, "mode"), "none") != 0)
 		printf("src      %s at /~/src in the clients (%s)\n", text(src, "directory"),
 		       text(src, "mode"));

@@ -10,6 +10,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/caller.h"
 #include "base/mem.h"
 #include "docker/image.h"
 #include "lab/leftovers.h"
@@ -86,6 +87,21 @@ static void check_privileges(struct doctor *d)
 		say(d, WARN, mend,
 		    "not root: stages can be listed and looked at, not started; some "
 		    "checks below need root too");
+}
+
+static void check_host_seat(struct doctor *d)
+{
+	const struct caller *c = &d->ctx->caller;
+	struct err err = { 0 };
+
+	if (caller_is_real_root(c))
+		say(d, OK, NULL, "root has it");
+	else if (caller_check_host_seat(c, &err) == 0)
+		say(d, OK, NULL, "user '%s' is listed in '%s'", c->name, caller_host_seat_file());
+	else if (err_is(&err, ERR_FAILED))
+		say(d, OK, NULL, "%s: labs get a private seat", err.msg);
+	else
+		say(d, WARN, err.hint, "%s", err.msg);
 }
 
 static void check_kernel(struct doctor *d)
@@ -256,15 +272,11 @@ json_t *doctor_run(struct lab_ctx *ctx, unsigned *ret_failed)
 		const char *name;
 		void (*run)(struct doctor *d);
 	} checks[] = {
-		{ "privileges", check_privileges },
-		{ "engine", check_engine },
-		{ "kernel", check_kernel },
-		{ "links", check_links },
-		{ "guard", check_guard },
-		{ "idmapped mounts", check_idmap },
-		{ "netem", check_netem },
-		{ "image", check_image },
-		{ "src", check_src },
+		{ "privileges", check_privileges }, { "host seat", check_host_seat },
+		{ "engine", check_engine },	    { "kernel", check_kernel },
+		{ "links", check_links },	    { "guard", check_guard },
+		{ "idmapped mounts", check_idmap }, { "netem", check_netem },
+		{ "image", check_image },	    { "src", check_src },
 		{ "leftovers", check_leftovers },
 	};
 	struct doctor d = { .ctx = ctx, .findings = json_array() };

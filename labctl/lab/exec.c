@@ -130,7 +130,8 @@ int session_exec(struct lab_ctx *ctx, const struct lab *l, char **argv, int *ret
 	static const int handled[] = { SIGINT, SIGTERM, SIGHUP };
 
 	*ret_code = 125;
-	if (enter_seat(l, err) < 0 || session_become(&ctx->caller, err) < 0)
+	if (session_check_seat(ctx, l, err) < 0 || enter_seat(l, err) < 0 ||
+	    session_become(&ctx->caller, err) < 0)
 		return -1;
 	set_environment(l, &ctx->caller);
 	for (size_t i = 0; i < ARRAY_SIZE(handled); i++) {

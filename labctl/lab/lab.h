@@ -75,9 +75,10 @@ struct lab {
 	time_t since;
 	uint32_t group;
 	bool isolated;
-	char seat_ns[64];   /* name in /run/netns; empty: the host's namespace */
-	char fabric_ns[64]; /* empty: no network needs a bridge */
-	char guard[64];	    /* nftables table */
+	bool isolated_by_choice; /* by --isolated; otherwise the owner may not have the host seat */
+	char seat_ns[64];	 /* name in /run/netns; empty: the host's namespace */
+	char fabric_ns[64];	 /* empty: no network needs a bridge */
+	char guard[64];		 /* nftables table */
 	struct lab_network *networks;
 	struct lab_port *ports; /* every port that a client of the stage offers */
 	size_t n_ports;

@@ -52,16 +52,16 @@ static json_t *to_json(const struct lab *l)
 
 	return json_pack(
 		"{s:i, s:s, s:s, s:s, s:s, s:s, s:b, s:s*, s:s, s:I, s:{s:I, s:I, s:s, s:s}, s:I, "
-		"s:b, s:s, s:s, s:s, s:s, s:s*, s:s, s:s*, s:o, s:o}",
+		"s:b, s:b, s:s, s:s, s:s, s:s, s:s*, s:s, s:s*, s:o, s:o}",
 		"version", RECORD_VERSION, "lab", l->name, "boot_id", l->boot_id, "stage", s->name,
 		"dir", s->dir, "title", s->title, "scripts", s->kind == STAGE_SCRIPTS, "stage_text",
 		l->stage_text, "state", lab_state_name(l->state), "since", (json_int_t)l->since,
 		"owner", "uid", (json_int_t)l->owner.uid, "gid", (json_int_t)l->owner.gid, "name",
 		l->owner.name, "home", l->owner.home, "group", (json_int_t)l->group, "isolated",
-		l->isolated, "seat_ns", l->seat_ns, "fabric_ns", l->fabric_ns, "guard", l->guard,
-		"src_mode", lab_src_name(l->src), "src_dir", l->src_dir, "image", l->image,
-		"stage_file", l->stage_file, "networks", networks_to_json(l), "ports",
-		ports_to_json(l));
+		l->isolated, "isolated_by_choice", l->isolated_by_choice, "seat_ns", l->seat_ns,
+		"fabric_ns", l->fabric_ns, "guard", l->guard, "src_mode", lab_src_name(l->src),
+		"src_dir", l->src_dir, "image", l->image, "stage_file", l->stage_file, "networks",
+		networks_to_json(l), "ports", ports_to_json(l));
 }
 
 int lab_save(struct lab *l, enum lab_state state, struct err *err)
@@ -215,6 +215,7 @@ static int from_json(struct lab *l, json_t *doc, struct err *err)
 	if ((l->group & LAB_GROUP_MASK) != LAB_GROUP_BASE)
 		return err_set(err, ERR_ENV, 0, "link group %u is not labctl's", l->group);
 	l->isolated = json_is_true(json_object_get(doc, "isolated"));
+	l->isolated_by_choice = json_is_true(json_object_get(doc, "isolated_by_choice"));
 	l->src_dir = text_or_null(doc, "src_dir");
 	l->image = text_or_null(doc, "image");
 	l->stage_file = text_or_null(doc, "stage_file");

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/caller.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/parse.h"
@@ -17,6 +18,18 @@
 #include "stage/load.h"
 
 #include "base/banned.h"
+
+/* The host seat is for those who administer the host. */
+static bool gets_private_seat(const struct caller *c)
+{
+	struct err err = { 0 };
+
+	if (caller_check_host_seat(c, &err) == 0)
+		return false;
+	if (!err_is(&err, ERR_FAILED))
+		log_warn("%s", err.msg);
+	return true;
+}
 
 int session_prepare(struct lab_ctx *ctx, const char *stage, bool isolated,
 		    struct stage_problems *problems, struct lab **ret, struct err *err)
@@ -33,9 +46,11 @@ int session_prepare(struct lab_ctx *ctx, const char *stage, bool isolated,
 		return err_set(err, ERR_USAGE, 0,
 			       "stage '%s' has scripts of its own: it cannot be --isolated",
 			       s->name);
-	if (lab_new(ctx, s, isolated, ret, err) < 0)
+	if (lab_new(ctx, s, isolated || (s->kind == STAGE_JSON && gets_private_seat(&ctx->caller)),
+		    ret, err) < 0)
 		return -1;
 	s = NULL; /* the lab's now */
+	(*ret)->isolated_by_choice = isolated;
 	return 0;
 }
 
@@ -164,6 +179,17 @@ int session_running(struct lab_ctx *ctx, struct lab **ret, struct err *err)
 	return 0;
 }
 
+int session_check_seat(const struct lab_ctx *ctx, const struct lab *l, struct err *err)
+{
+	if (l->isolated || caller_check_host_seat(&ctx->caller, err) == 0)
+		return 0;
+	err_wrap(err, "lab '%s' is in the host's own namespace", l->name);
+	if (l->stage->kind == STAGE_SCRIPTS)
+		return -1;
+	return err_hint(err, "start it again with a private seat: labctl stage-start %s",
+			l->stage->name);
+}
+
 /* A lab that a dead labctl left half-done is removed, not repaired. */
 static int load_for_repair(struct lab_ctx *ctx, struct lab_lock *lock, struct lab **ret,
 			   struct err *err)
@@ -198,7 +224,7 @@ int session_repair(struct lab_ctx *ctx, json_t **ret_report, struct err *err)
 	json_auto_t *before = NULL, *after = NULL;
 	json_t *words = NULL;
 
-	if (load_for_repair(ctx, &lock, &l, err) < 0)
+	if (load_for_repair(ctx, &lock, &l, err) < 0 || session_check_seat(ctx, l, err) < 0)
 		return -1;
 	if (l->stage->kind == STAGE_SCRIPTS) {
 		err_set(err, ERR_FAILED, 0,

@@ -10,8 +10,8 @@
 #include "base/str.h"
 #include "lab/lab.h"
 
-/* Finds and reads a stage, and makes it concrete; nothing on the machine changes. Problems of
- * the stage file go to *problems. */
+/* Finds and reads a stage, and makes it concrete; nothing on the machine changes. A caller who may
+ * not have the host seat gets an isolated lab unasked. Problems of the stage file go to *problems. */
 int session_prepare(struct lab_ctx *ctx, const char *stage, bool isolated,
 		    struct stage_problems *problems, struct lab **ret, struct err *err) MUST_CHECK;
 
@@ -24,6 +24,10 @@ int session_stop(struct lab_ctx *ctx, char **ret_stage, struct err *err) MUST_CH
 /* The lab, which must be running (not half-started, not from before a reboot) and the caller's.
  * What a dead labctl left half-done is removed first, as far as we are root. */
 int session_running(struct lab_ctx *ctx, struct lab **ret, struct err *err) MUST_CHECK;
+
+/* May the caller work in the lab's seat? Not in the host's own namespace when the host seat is not
+ * (or no longer) his. */
+int session_check_seat(const struct lab_ctx *ctx, const struct lab *l, struct err *err) MUST_CHECK;
 
 /* Brings the lab back to its record. *ret_report: {"lab","stage","was": drift found,
  * "mended": what was made anew, "left": drift that remains}; the caller's. */

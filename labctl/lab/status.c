@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/caller.h"
 #include "base/fs.h"
 #include "base/mem.h"
 #include "lab/claim.h"
@@ -381,21 +382,39 @@ static void add_ports(struct report *r, json_t *doc)
 		drift(r, "the process that forwards the clients' ports is gone");
 }
 
+/* Why the lab has the seat that it has. */
+static char *seat_why(const struct lab *l)
+{
+	const char *list = caller_host_seat_file();
+	const char *name = l->owner.name;
+
+	if (l->isolated_by_choice)
+		return xstrdup("--isolated");
+	if (l->isolated)
+		return xasprintf("user '%s' was not listed in '%s'", name, list);
+	if (caller_is_real_root(&l->owner))
+		return xstrdup("root has the host seat");
+	return xasprintf("user '%s' is %slisted in '%s'", name,
+			 caller_is_administrator(&l->owner) ? "" : "not ", list);
+}
+
 int lab_status(struct lab_ctx *ctx, json_t **ret, struct err *err)
 {
 	auto_lab l = NULL;
 	json_auto_t *doc = NULL;
 	auto_free char *engine = NULL;
+	auto_free char *why = NULL;
 	struct report r = { .ctx = ctx };
 
 	if (lab_load(ctx, ctx->lab, &l, err) < 0)
 		return -1;
 	r.lab = l;
 	r.drift = json_array();
-	doc = json_pack("{s:s, s:s, s:s, s:I, s:s, s:b, s:s?, s:o}", "lab", l->name, "stage",
+	why = seat_why(l);
+	doc = json_pack("{s:s, s:s, s:s, s:I, s:s, s:b, s:s?, s:s, s:o}", "lab", l->name, "stage",
 			l->stage->name, "title", l->stage->title, "since", (json_int_t)l->since,
 			"owner", l->owner.name, "isolated", l->isolated, "seat",
-			l->isolated ? l->seat_ns : NULL, "drift", r.drift);
+			l->isolated ? l->seat_ns : NULL, "seat_why", why, "drift", r.drift);
 	if (!doc)
 		return err_set(err, ERR_INTERNAL, 0, "cannot pack the status");
 	add_state(&r, doc);

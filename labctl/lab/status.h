@@ -14,7 +14,7 @@
 
 #include "lab/lab.h"
 
-/* JSON: {"lab","stage","title","state","since","owner","isolated","seat","src",
+/* JSON: {"lab","stage","title","state","since","owner","isolated","seat","seat_why","src",
  *  "engine": "ok" or what is wrong,
  *  "clients": [{"name","container","state","interfaces":[{"name","network","address","mac"}]}],
  *  "networks": [{"name","subnet","interface","address","mac","mtu","state","guard"}],

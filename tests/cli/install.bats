@@ -7,6 +7,8 @@ setup() {
 	root=$(cd "$BATS_TEST_DIRNAME/../.." && pwd)
 	cd "$root" || exit
 	export LABCTL_STATE=$BATS_TEST_TMPDIR/state LABCTL_INSTALL_LOG=$BATS_TEST_TMPDIR/install.log
+	export LABCTL_HOST_SEAT=$BATS_TEST_TMPDIR/etc/host-seat
+	unset SUDO_USER
 }
 
 teardown() {
@@ -70,7 +72,7 @@ refused() {
 	need_root
 	printf '%s\n' "$@" >"$BATS_TEST_TMPDIR/os-release"
 	LABCTL_OS_RELEASE=$BATS_TEST_TMPDIR/os-release run -3 ./install.sh
-	[[ "$output" == *'[1/6] System … failed: '*' is not supported'* ]]
+	[[ "$output" == *'[1/7] System … failed: '*' is not supported'* ]]
 	[[ "$output" == *'Hint: labctl needs Debian 12 or later, or Ubuntu 22.04 or later'* ]]
 	[ "${#lines[@]}" -le 4 ]
 }
@@ -103,17 +105,17 @@ refused() {
 	copy_tree
 	printf 'all:\n\t@echo earlier; echo the compiler says no; exit 1\n' >"$tree/Makefile"
 	run -3 --separate-stderr "$tree/install.sh"
-	[[ "$stderr" == *'[4/6] Build … failed: make failed'* ]]
+	[[ "$stderr" == *'[4/7] Build … failed: make failed'* ]]
 	[[ "$stderr" == *"The last lines of $LABCTL_INSTALL_LOG:"* ]]
 	[[ "$stderr" == *'the compiler says no'* ]]
-	[[ "$stderr" != *'[1/6]'* ]]
+	[[ "$stderr" != *'[1/7]'* ]]
 	grep -q 'the compiler says no' "$LABCTL_INSTALL_LOG"
 }
 
 @test "an engine that DOCKER_HOST names, but that does not answer: no other one is installed" {
 	need_root
 	DOCKER_HOST=unix://$BATS_TEST_TMPDIR/none.sock run -3 ./install.sh
-	[[ "$output" == *"[3/6] Docker Engine … failed: no engine answers at DOCKER_HOST=unix://$BATS_TEST_TMPDIR/none.sock"* ]]
+	[[ "$output" == *"[3/7] Docker Engine … failed: no engine answers at DOCKER_HOST=unix://$BATS_TEST_TMPDIR/none.sock"* ]]
 }
 
 # What all commands so far took of the processor, in ms. Of the wall's time others have their share.
@@ -133,7 +135,7 @@ spent() {
 	spent
 	[ $(($(<"$BATS_TEST_TMPDIR/spent") - began)) -lt 3000 ]
 	[ -z "$stderr" ]
-	[[ "$output" == *'[2/6] Packages … all there'*'[3/6] Docker Engine … already answers ('*'[4/6] Build … up to date'*"[5/6] Client image … labctl/client:latest is there"* ]]
+	[[ "$output" == *'[2/7] Packages … all there'*'[3/7] Docker Engine … already answers ('*'[4/7] Build … up to date'*"[5/7] Client image … labctl/client:latest is there"* ]]
 	after=$(dpkg-query -W | sha256sum; sha256sum <"$LABCTL_STATE/install.state"; image_id; stat -c %Y build/release/labctl)
 	[ "$before" = "$after" ]
 }
@@ -210,9 +212,52 @@ spent() {
 	# a pid that was handed out again, and an image built since, are not ours
 	kill "$ours"
 	[[ "$output" == *'labctl/client:latest is another one by now: kept'* ]]
-	[[ "$output" == *'[3/5] Docker Engine … not started by this script: kept'* ]]
-	[[ "$output" == *'[4/5] Packages … none to remove'* ]]
+	[[ "$output" == *'[3/6] Docker Engine … not started by this script: kept'* ]]
+	[[ "$output" == *'[4/6] Packages … none to remove'* ]]
 	[ "$before" = "$(dpkg-query -W | sha256sum; image_id)" ]
+}
+
+# steps USER COMMAND...: functions of install.sh, run by USER with sudo (-: by root himself).
+steps() {
+	local SUDO_USER=$1
+	shift
+	[ "$SUDO_USER" != - ] || unset SUDO_USER
+	# shellcheck disable=SC2034 # install.sh's
+	(source ./install.sh && log=/dev/null && "$@")
+}
+
+@test "who runs it with sudo is listed for the host seat, once, and taken off again" {
+	need_root
+	run -0 steps nobody step_seat
+	[[ "$output" == *"Host seat … listed nobody in $LABCTL_HOST_SEAT: labs of nobody use the host's own network namespace" ]]
+	[ "$(stat -c '%a %U' "$LABCTL_HOST_SEAT")" = '644 root' ]
+	run -0 steps nobody step_seat
+	[[ "$output" == *"Host seat … nobody is listed in $LABCTL_HOST_SEAT" ]]
+	[ "$(grep -v '^#' "$LABCTL_HOST_SEAT")" = nobody ]
+	[ "$(<"$LABCTL_STATE/install.state")" = 'host-seat nobody' ]
+	# labctl reads it
+	SUDO_UID=$(id -u nobody) run build/release/labctl doctor
+	[[ "$output" == *"user 'nobody' is listed in '$LABCTL_HOST_SEAT'"* ]]
+	run -0 steps - undo_seat
+	[[ "$output" == *'Host seat … no user is listed' ]]
+	[ ! -e "$BATS_TEST_TMPDIR/etc" ]
+}
+
+@test "the host seat of root himself needs no list; names that an administrator wrote stay" {
+	need_root
+	run -0 steps - step_seat
+	[[ "$output" == *"Host seat … root has it; other users are listed in $LABCTL_HOST_SEAT" ]]
+	run -0 steps root step_seat
+	run -0 steps no-such-user step_seat
+	[ ! -e "$LABCTL_HOST_SEAT" ]
+	mkdir "$BATS_TEST_TMPDIR/etc"
+	printf 'ann\nnobody' >"$LABCTL_HOST_SEAT"
+	run -0 steps nobody step_seat
+	run -0 steps daemon step_seat
+	[ "$(<"$LABCTL_HOST_SEAT")" = $'ann\nnobody\ndaemon' ]
+	run -0 steps - undo_seat
+	[[ "$output" == *"Host seat … $LABCTL_HOST_SEAT lists others: kept" ]]
+	[ "$(<"$LABCTL_HOST_SEAT")" = $'ann\nnobody' ]
 }
 
 @test "--uninstall spares packages that others came to need" {

@@ -275,7 +275,7 @@ offers() {
 	need root engine image
 	try L status
 	expect 0
-	expect_out 'stage    two (Two for a test), running since' 'lab      t-verbs, owner root, seat this computer' \
+	expect_out 'stage    two (Two for a test), running since' 'lab      t-verbs, owner root, seat this host (root has the host seat)' \
 		"src      $LABCTL_SRC at" 'tv1 *198.18.1.0/24 *tv1 *198.18.1.1 *02:42:c6:12:01:01 *1500 *up *ingress' \
 		'client2 *running *eth0 *tv2 *198.18.2.2/24 *02:42:c6:12:02:02'
 	[[ $output != *'not as it should be'* ]]
@@ -358,7 +358,7 @@ offers() {
 	try "$LABCTL_BIN" --json doctor
 	expect 0
 	[ "$(jq -r 'map(.check) | unique | join(",")' <<<"$output")" = \
-		'engine,guard,idmapped mounts,image,kernel,leftovers,links,netem,privileges,src' ]
+		'engine,guard,host seat,idmapped mounts,image,kernel,leftovers,links,netem,privileges,src' ]
 	LABCTL_IMAGE=t-nope LABCTL_SRC=$WORLD/nowhere DOCKER_HOST='' try "$LABCTL_BIN" doctor
 	expect 3
 	expect_out "fail * image * 't-nope' is not there" "sudo $LABCTL_BIN image-build" "mkdir -p $WORLD/nowhere"

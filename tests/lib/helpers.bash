@@ -21,6 +21,10 @@ world_make() {
 	export WORLD LABCTL_BIN
 	export LABCTL_STATE=$WORLD/state LABCTL_RUN=$WORLD/run
 	export LABCTL_STAGES=$WORLD/stages LABCTL_SRC=$WORLD/src
+	export LABCTL_HOST_SEAT=$WORLD/host-seat
+	# users that the tests invent, and one that every host has
+	printf '%s\n' uid12345 uid12347 nobody >"$LABCTL_HOST_SEAT"
+	chmod 644 "$LABCTL_HOST_SEAT"
 	unset SUDO_UID SUDO_GID SUDO_USER SUDO_COMMAND LABCTL_IMAGE LAB_FILE
 }
 
