@@ -7,6 +7,7 @@
 
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/rights.h"
 #include "base/str.h"
 #include "cmd/command.h"
 
@@ -67,8 +68,8 @@ static int check_needs(const struct cmd *cmd, const struct args *args, int argc,
 	return err_hint(err, "run: sudo %s%.300s", cmd->ctx->exe, str_get(&line));
 }
 
-static int run_command(struct cmd *cmd, const struct args *global, const struct args *args,
-		       int argc, char **argv)
+static int run_command(struct cmd *cmd, const struct caller *caller, const struct args *global,
+		       const struct args *args, int argc, char **argv)
 {
 	struct lab_ctx ctx = { 0 };
 	struct err err = { 0 };
@@ -80,8 +81,9 @@ static int run_command(struct cmd *cmd, const struct args *global, const struct 
 		ctx.progress = show_progress;
 		ctx.progress_arg = &shown;
 	}
-	if (lab_ctx_init(&ctx, global->opt[GLOBAL_LAB], &err) < 0 ||
-	    check_needs(cmd, args, argc, argv, &err) < 0)
+	if (lab_ctx_init(&ctx, caller, global->opt[GLOBAL_LAB], &err) < 0 ||
+	    check_needs(cmd, args, argc, argv, &err) < 0 ||
+	    command_check_who(cmd->command, args, &ctx, &err) < 0)
 		code = -1;
 	else
 		code = cmd->command->run(cmd, args, &err);
@@ -95,7 +97,7 @@ static int run_command(struct cmd *cmd, const struct args *global, const struct 
 	return report(&err, cmd->json && !cmd->command->own_code, code);
 }
 
-static int dispatch(int argc, char **argv)
+static int dispatch(const struct caller *caller, int argc, char **argv)
 {
 	struct args global = { 0 }, args = { 0 };
 	struct cmd cmd = { 0 };
@@ -125,7 +127,7 @@ static int dispatch(int argc, char **argv)
 		help_overview(stderr);
 		code = err_exit_code(ERR_USAGE);
 	} else {
-		code = run_command(&cmd, &global, &args, argc, argv);
+		code = run_command(&cmd, caller, &global, &args, argc, argv);
 	}
 	free(args.v);
 	return code;
@@ -142,7 +144,12 @@ static int finish(int code)
 
 int main(int argc, char **argv)
 {
+	struct caller caller;
+	struct err err = { 0 };
+
+	if (file_rights_adopt(&caller, &err) < 0)
+		return report(&err, false, err_exit_code(err.kind));
 	mem_adopt_jansson();
 	interrupt_install();
-	return finish(dispatch(argc, argv));
+	return finish(dispatch(&caller, argc, argv));
 }

@@ -165,6 +165,11 @@ int fs_remove(const char *path, struct err *err)
 	return 0;
 }
 
+bool fs_access(const char *path, int mode)
+{
+	return faccessat(AT_FDCWD, path, mode, AT_EACCESS) == 0;
+}
+
 bool fs_is_dir(const char *path)
 {
 	struct stat st;
@@ -176,7 +181,7 @@ bool fs_is_executable(const char *path)
 {
 	struct stat st;
 
-	return stat(path, &st) == 0 && S_ISREG(st.st_mode) && access(path, X_OK) == 0;
+	return stat(path, &st) == 0 && S_ISREG(st.st_mode) && fs_access(path, X_OK);
 }
 
 /* The file may have been removed between our open and our lock: then we hold a lock on

@@ -31,6 +31,8 @@ int fs_mkdirs(const char *path, mode_t mode, struct err *err) MUST_CHECK;
 /* unlink/rmdir where "not there" is success. */
 int fs_remove(const char *path, struct err *err) MUST_CHECK;
 
+/* access(2) with the file rights that this thread has (rights.h); errno says why not. */
+bool fs_access(const char *path, int mode);
 bool fs_is_dir(const char *path);
 bool fs_is_executable(const char *path);
 

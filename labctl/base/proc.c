@@ -8,7 +8,6 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/fsuid.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -20,27 +19,70 @@
 
 #include "base/banned.h"
 
+/* sudo(8) leaves both ids; pkexec(1) leaves one, doas(1) a name. Where that is root's, root has
+ * called himself. */
+static int sudo_ids(const char *uid_text, uid_t *ret_uid, gid_t *ret_gid, struct err *err)
+{
+	const char *gid_text = getenv("SUDO_GID");
+	uint32_t uid, gid;
+
+	if (parse_u32(uid_text, 0, UINT32_MAX - 1, &uid, err) < 0)
+		return err_wrap(err, "SUDO_UID");
+	gid = uid;
+	if (gid_text && parse_u32(gid_text, 0, UINT32_MAX - 1, &gid, err) < 0)
+		return err_wrap(err, "SUDO_GID");
+	*ret_uid = uid;
+	*ret_gid = gid;
+	return 0;
+}
+
+static int database_ids(const char *pkexec_uid, const char *doas_user, uid_t *ret_uid,
+			gid_t *ret_gid, struct err *err)
+{
+	struct passwd *pw;
+	uint32_t uid;
+
+	if (pkexec_uid && parse_u32(pkexec_uid, 0, UINT32_MAX - 1, &uid, err) < 0)
+		return err_wrap(err, "PKEXEC_UID");
+	pw = pkexec_uid ? getpwuid(uid) : getpwnam(doas_user);
+	if (!pw)
+		return err_set(err, ERR_ENV, 0, "there is no user '%.64s' (%s)",
+			       pkexec_uid ? pkexec_uid : doas_user,
+			       pkexec_uid ? "PKEXEC_UID" : "DOAS_USER");
+	*ret_uid = pw->pw_uid;
+	*ret_gid = pw->pw_gid;
+	return 0;
+}
+
+int caller_ids(uid_t *ret_uid, gid_t *ret_gid, struct err *err)
+{
+	const char *sudo_uid = getenv("SUDO_UID");
+	const char *pkexec_uid = getenv("PKEXEC_UID"), *doas_user = getenv("DOAS_USER");
+
+	*ret_uid = getuid();
+	*ret_gid = getgid();
+	if (*ret_uid == 0 && sudo_uid && sudo_ids(sudo_uid, ret_uid, ret_gid, err) < 0)
+		return -1;
+	if (*ret_uid == 0 && getuid() == 0 && (pkexec_uid || doas_user))
+		return database_ids(pkexec_uid, doas_user, ret_uid, ret_gid, err);
+	return 0;
+}
+
+void caller_names(struct caller *c)
+{
+	struct passwd *pw = getpwuid(c->uid);
+
+	if (!pw || !str_copy(c->name, sizeof(c->name), pw->pw_name))
+		snprintf(c->name, sizeof(c->name), "uid%u", c->uid);
+	if (!pw || !str_copy(c->home, sizeof(c->home), pw->pw_dir))
+		snprintf(c->home, sizeof(c->home), "/");
+}
+
 int caller_get(struct caller *ret, struct err *err)
 {
-	struct caller c = { .uid = getuid(), .gid = getgid() };
-	const char *sudo_uid = getenv("SUDO_UID"), *sudo_gid = getenv("SUDO_GID");
-	struct passwd *pw;
-
-	if (c.uid == 0 && sudo_uid) {
-		uint32_t uid, gid = 0;
-
-		if (parse_u32(sudo_uid, 0, UINT32_MAX - 1, &uid, err) < 0 ||
-		    (sudo_gid && parse_u32(sudo_gid, 0, UINT32_MAX - 1, &gid, err) < 0))
-			return err_wrap(err, "SUDO_UID or SUDO_GID");
-		c.uid = uid;
-		c.gid = sudo_gid ? gid : uid;
-	}
-	pw = getpwuid(c.uid);
-	if (!pw || !str_copy(c.name, sizeof(c.name), pw->pw_name))
-		snprintf(c.name, sizeof(c.name), "uid%u", c.uid);
-	if (!pw || !str_copy(c.home, sizeof(c.home), pw->pw_dir))
-		snprintf(c.home, sizeof(c.home), "/");
-	*ret = c;
+	if (caller_ids(&ret->uid, &ret->gid, err) < 0)
+		return -1;
+	caller_names(ret);
 	return 0;
 }
 
@@ -54,45 +96,6 @@ int caller_become(const struct caller *c, struct err *err)
 	if (setresgid(c->gid, c->gid, c->gid) < 0 || setresuid(c->uid, c->uid, c->uid) < 0)
 		return err_set(err, ERR_ENV, errno, "cannot become user '%s'", c->name);
 	return 0;
-}
-
-int caller_files_begin(const struct caller *c, struct caller_files *ret, struct err *err)
-{
-	struct caller_files f = { 0 };
-
-	*ret = f;
-	if (geteuid() != 0 || c->uid == 0)
-		return 0;
-	f.n_groups = getgroups(0, NULL);
-	f.groups = xcalloc((size_t)f.n_groups + 1, sizeof(*f.groups));
-	f.n_groups = getgroups(f.n_groups, f.groups);
-	if (f.n_groups < 0 || (initgroups(c->name, c->gid) < 0 && setgroups(1, &c->gid) < 0)) {
-		err_set(err, ERR_ENV, errno, "cannot take the groups of user '%s'", c->name);
-		free(f.groups);
-		return -1;
-	}
-	/* These two report no failure; asking again tells. */
-	setfsgid(c->gid);
-	setfsuid(c->uid);
-	f.active = true;
-	*ret = f;
-	if (setfsuid((uid_t)-1) == (int)c->uid && setfsgid((gid_t)-1) == (int)c->gid)
-		return 0;
-	caller_files_end(ret);
-	return err_set(err, ERR_ENV, 0, "cannot open files as user '%s'", c->name);
-}
-
-void caller_files_end(struct caller_files *f)
-{
-	if (!f->active)
-		return;
-	setfsuid(geteuid());
-	setfsgid(getegid());
-	/* Staying in a stranger's groups would be a hole; nothing sane can follow. */
-	if (setgroups((size_t)f->n_groups, f->groups) < 0)
-		abort();
-	free(f->groups);
-	*f = (struct caller_files){ 0 };
 }
 
 static void child_signals(void)

@@ -18,28 +18,14 @@ struct caller {
 };
 
 int caller_get(struct caller *ret, struct err *err) MUST_CHECK;
+/* The two halves of caller_get(): the ids, without opening a file; then name and home of c->uid
+ * from the user database. */
+int caller_ids(uid_t *ret_uid, gid_t *ret_gid, struct err *err) MUST_CHECK;
+void caller_names(struct caller *c);
 
 /* Lasting: this process becomes the caller (groups, gid, uid). For the real root: nothing. One
  * without a name has no groups. */
 int caller_become(const struct caller *c, struct err *err) MUST_CHECK;
-
-/* Until caller_files_end(), files are looked up and opened with the caller's rights, whatever
- * else we may do: what a person names on the command line must not be opened by root in his
- * place. Nothing happens when we are not root or the caller is. */
-struct caller_files {
-	bool active;
-	gid_t *groups; /* ours */
-	int n_groups;
-};
-
-int caller_files_begin(const struct caller *c, struct caller_files *ret,
-		       struct err *err) MUST_CHECK;
-void caller_files_end(struct caller_files *f);
-static inline void auto_caller_files_(struct caller_files *f)
-{
-	caller_files_end(f);
-}
-#define auto_caller_files auto_cleanup(caller_files) struct caller_files
 
 enum proc_out {
 	PROC_OUT_INHERIT,

@@ -25,6 +25,15 @@ enum command_needs {
 	NEEDS_BOOK,   /* writes the lease book: root, unless the caller may write it himself */
 };
 
+/* Who may call a verb through sudo: anyone else is refused before it runs. All but the real root
+ * have their own file rights (base/rights.h) whatever this says. */
+enum command_who {
+	WHO_EVERYONE,
+	WHO_OWNER,	   /* of the lab that the command is about */
+	WHO_ADMINISTRATOR, /* of the host: base/caller.h */
+	WHO_MAX
+};
+
 /* What a word on the command line names; completion asks for it. */
 enum complete {
 	COMPLETE_NOTHING,
@@ -75,7 +84,8 @@ struct command {
 	bool hidden;
 	bool own_code; /* passes on another program's exit code; labctl's own failure is 125 */
 	enum command_needs needs;
-	unsigned waived_by;	/* bit i: with option i given, nothing is needed */
+	enum command_who who;
+	unsigned waived_by;	/* bit i: with option i given, nothing is needed, of anyone */
 	unsigned many;		/* bit i: option i may be given more than once; at most one bit */
 	enum complete complete; /* of the first argument */
 	/* A group: its verbs, NULL-terminated. It has no options and no run of its own. */
@@ -115,6 +125,16 @@ const char *command_word(const struct command *c);
  * here. */
 enum command_needs command_needs(const struct command *c, const struct args *args,
 				 const struct lab_ctx *ctx);
+
+/* Refuses a caller who may not call this verb: ERR_CONFLICT names the lab's owner, ERR_ENV the file
+ * that lists the administrators. */
+int command_check_who(const struct command *c, const struct args *args, const struct lab_ctx *ctx,
+		      struct err *err) MUST_CHECK;
+/* The same for a verb of which only a part is for administrators. */
+int command_check_administrator(const struct command *c, const struct lab_ctx *ctx,
+				struct err *err) MUST_CHECK;
+/* "everyone", "owner", "administrator" */
+const char *command_who_name(enum command_who who);
 
 void help_overview(FILE *out);
 void help_command(FILE *out, const struct command *c);

@@ -94,6 +94,7 @@ const struct command cmd_connect = {
 	.max_args = 1,
 	.own_code = true,
 	.needs = NEEDS_ENGINE,
+	.who = WHO_OWNER,
 	.complete = COMPLETE_CLIENT,
 	.run = connect_run,
 };
@@ -128,6 +129,7 @@ const struct command cmd_exec = {
 	.stop_at_first = true,
 	.own_code = true,
 	.needs = NEEDS_ENGINE,
+	.who = WHO_OWNER,
 	.complete = COMPLETE_CLIENT,
 	.run = exec_run_verb,
 };

@@ -24,5 +24,6 @@ const struct command cmd_forward = {
 	.max_args = 1,
 	.hidden = true,
 	.needs = NEEDS_ROOT,
+	.who = WHO_OWNER,
 	.run = run,
 };

@@ -100,16 +100,6 @@ static int find_stage(struct cmd *cmd, const struct args *args, struct lab **ret
 	return 0;
 }
 
-static int write_file(const struct lab_ctx *ctx, const char *path, const char *text, size_t len,
-		      struct err *err)
-{
-	auto_caller_files as_caller = { 0 };
-
-	if (caller_files_begin(&ctx->caller, &as_caller, err) < 0)
-		return -1;
-	return fs_write(path, text, len, 0644, false, err);
-}
-
 static int write_results(struct cmd *cmd, const struct args *args, const struct batch *b,
 			 const char *out, struct err *err)
 {
@@ -130,10 +120,10 @@ static int write_results(struct cmd *cmd, const struct args *args, const struct 
 		fputs(str_get(&table), stdout);
 		printf("SHA-256 of %s: %s\n", json, sum);
 	}
-	if (write_file(cmd->ctx, json, text, strlen(text), err) < 0)
+	if (fs_write(json, text, strlen(text), 0644, false, err) < 0)
 		return -1;
 	if (args->opt[OPT_CSV])
-		return write_file(cmd->ctx, args->opt[OPT_CSV], str_get(&csv), csv.len, err);
+		return fs_write(args->opt[OPT_CSV], str_get(&csv), csv.len, 0644, false, err);
 	return 0;
 }
 

@@ -4,6 +4,7 @@
 
 #include <string.h>
 
+#include "base/mem.h"
 #include "base/str.h"
 #include "version.h"
 
@@ -51,6 +52,13 @@ void help_usage(FILE *out, const struct command *c)
 		*c->synopsis ? " " : "", c->synopsis);
 }
 
+static const char *const who_text[] = {
+	[WHO_EVERYONE] = "everyone",
+	[WHO_OWNER] = "the lab's owner, and root",
+	[WHO_ADMINISTRATOR] = "root, and whom /etc/labctl/host-seat lists",
+};
+_Static_assert(ARRAY_SIZE(who_text) == WHO_MAX, "a text is missing");
+
 void help_command(FILE *out, const struct command *c)
 {
 	help_usage(out, c);
@@ -63,6 +71,8 @@ void help_command(FILE *out, const struct command *c)
 			fprintf(out, "  %-16s  %s\n", command_word(c->verbs[i]),
 				c->verbs[i]->summary);
 	}
+	if (c->who != WHO_EVERYONE)
+		fprintf(out, "\nmay be called through sudo by: %s\n", who_text[c->who]);
 	if (c->options) {
 		fputs("\noptions:\n", out);
 		print_options(out, c->options);
@@ -83,9 +93,10 @@ static json_t *options_json(const struct option *o)
 
 static json_t *command_json(const struct command *c)
 {
-	json_t *doc = json_pack("{s:s, s:s, s:s, s:b, s:o}", "name", c->name, "synopsis",
+	json_t *doc = json_pack("{s:s, s:s, s:s, s:b, s:s, s:b, s:o}", "name", c->name, "synopsis",
 				c->synopsis, "summary", c->summary, "needs_root",
-				c->needs == NEEDS_ROOT || c->needs == NEEDS_BOOK, "options",
+				c->needs == NEEDS_ROOT || c->needs == NEEDS_BOOK, "who",
+				command_who_name(c->who), "hidden", c->hidden, "options",
 				options_json(c->options));
 	json_t *verbs = c->verbs ? json_array() : NULL;
 
@@ -112,7 +123,7 @@ static int help_run(struct cmd *cmd, const struct args *args, struct err *err)
 		json_t *all = json_array();
 
 		for (size_t i = 0; i < command_count; i++) {
-			if (!command_table[i]->hidden && (!c || c == command_table[i]))
+			if (!c || c == command_table[i])
 				json_array_append_new(all, command_json(command_table[i]));
 		}
 		print_json(json_pack("{s:o, s:o}", "verbs", all, "options",

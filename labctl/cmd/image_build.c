@@ -54,5 +54,6 @@ const struct command cmd_image_build = {
 		   "registry.",
 	.options = options,
 	.needs = NEEDS_ROOT,
+	.who = WHO_ADMINISTRATOR,
 	.run = run,
 };

@@ -240,9 +240,9 @@ static int pool_run(struct cmd *cmd, const struct args *args, struct err *err)
 		err_set(err, ERR_USAGE, 0, "give a range, or --reset");
 		return err_hint(err, "usage: labctl netport pool RESOURCE RANGE|--reset");
 	}
-	/* With sudo for labctl alone one shares the pools, one does not make them. */
-	if (cmd->ctx->caller.uid != 0 && geteuid() == 0)
-		return err_set(err, ERR_ENV, 0, "only root changes pools");
+	/* Everyone may look at the pools; they are the administrator's to change. */
+	if (command_check_administrator(cmd->command, cmd->ctx, err) < 0)
+		return err_wrap(err, "changing pools");
 	if (netport_open(cmd, STORE_WRITE, &s, err) < 0)
 		return -1;
 	return pool_set(s, args->v[0], reset ? NULL : args->v[1], err);

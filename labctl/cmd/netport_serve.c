@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/parse.h"
+#include "base/rights.h"
 #include "base/str.h"
 #include "netport/api.h"
 #include "netport/server.h"
@@ -68,6 +69,26 @@ static void listening(void *arg, const char *where)
 		fprintf(stderr, "labctl: netport listens on %s\n", where);
 }
 
+/* Files that are named are the caller's affair, root's own book is an administrator's: a service
+ * with places of its own runs wholly as the caller. */
+static int choose_rights(const struct cmd *cmd, const char *const *opt, struct file_rights *ret,
+			 struct err *err)
+{
+	static const int places[] = { SERVE_STATE, SERVE_STORE, SERVE_SOCKET };
+	static const int files[] = { SERVE_ALLOW_SHELL, SERVE_TLS_CERT, SERVE_TLS_KEY };
+
+	for (size_t i = 0; i < ARRAY_SIZE(places); i++) {
+		if (opt[places[i]])
+			return caller_become(&cmd->ctx->caller, err);
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(files); i++) {
+		if (opt[files[i]] && !fs_access(opt[files[i]], R_OK))
+			return err_set(err, ERR_ENV, errno, "cannot read '%s'", opt[files[i]]);
+	}
+	*ret = file_rights_root("the lease book and its service");
+	return 0;
+}
+
 static int serve_run(struct cmd *cmd, const struct args *args, struct err *err)
 {
 	const char *const *opt = args->opt;
@@ -86,6 +107,7 @@ static int serve_run(struct cmd *cmd, const struct args *args, struct err *err)
 		.log_fd = log_get_level() == LOG_QUIET ? -1 : STDERR_FILENO,
 		.ready = listening,
 	};
+	auto_file_rights as_root = { 0 };
 	auto_store s = NULL;
 
 	if (opt[SERVE_PORT] && parse_u32(opt[SERVE_PORT], 0, PORTS_LAST, &config.port, err) < 0)
@@ -95,6 +117,8 @@ static int serve_run(struct cmd *cmd, const struct args *args, struct err *err)
 		return err_wrap(err, "--offer-ttl");
 	if (opt[SERVE_IDLE] && netport_parse_ttl(opt[SERVE_IDLE], &config.idle_ms, err) < 0)
 		return err_wrap(err, "--idle");
+	if (choose_rights(cmd, opt, &as_root, err) < 0)
+		return -1;
 	if (opt[SERVE_STORE] ? store_open(opt[SERVE_STORE], STORE_WRITE, &s, err) < 0
 			     : store_open_default(state, STORE_WRITE, &s, err) < 0)
 		return -1;
@@ -112,6 +136,7 @@ const struct command cmd_netport_serve = {
 		"token).",
 	.options = serve_options,
 	.needs = NEEDS_BOOK,
+	.who = WHO_ADMINISTRATOR,
 	.run = serve_run,
 };
 
@@ -172,9 +197,13 @@ static int token_list(struct cmd *cmd, struct tokens *t, struct err *err)
 static int token_run(struct cmd *cmd, const struct args *args, struct err *err)
 {
 	const char *state = args->opt[TOKEN_STATE] ? args->opt[TOKEN_STATE] : cmd->ctx->state_dir;
+	auto_file_rights as_root = { 0 };
 	const char *action = args->v[0];
 	auto_tokens t = { 0 };
 
+	/* A directory that was named is the caller's. */
+	if (!args->opt[TOKEN_STATE])
+		as_root = file_rights_root("the tokens of the service");
 	tokens_init(&t, state);
 	if (strcmp(action, "list") == 0)
 		return token_list(cmd, &t, err);
@@ -199,6 +228,7 @@ const struct command cmd_netport_token = {
 	.min_args = 1,
 	.max_args = 1,
 	.needs = NEEDS_BOOK,
+	.who = WHO_ADMINISTRATOR,
 	.run = token_run,
 };
 

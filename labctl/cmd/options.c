@@ -4,10 +4,13 @@
 
 #include <stdint.h>
 #include <string.h>
+#include <unistd.h>
 
+#include "base/caller.h"
 #include "base/mem.h"
 #include "base/parse.h"
 #include "base/str.h"
+#include "lab/lab.h"
 #include "netport/store.h"
 
 #include "base/banned.h"
@@ -200,13 +203,53 @@ int command_parse(int argc, char **argv, const struct command **ret_command,
 	return ret_global->opt[GLOBAL_HELP] ? 0 : check_arity(p.command, ret_args, err);
 }
 
-enum command_needs command_needs(const struct command *c, const struct args *args,
-				 const struct lab_ctx *ctx)
+static bool is_waived(const struct command *c, const struct args *args)
 {
 	for (unsigned i = 0; i < OPTIONS_MAX; i++) {
 		if (args->opt[i] && c->waived_by >> i & 1)
-			return NEEDS_NOTHING;
+			return true;
 	}
+	return false;
+}
+
+const char *command_who_name(enum command_who who)
+{
+	static const char *const names[] = {
+		[WHO_EVERYONE] = "everyone",
+		[WHO_OWNER] = "owner",
+		[WHO_ADMINISTRATOR] = "administrator",
+	};
+	_Static_assert(ARRAY_SIZE(names) == WHO_MAX, "a name is missing");
+
+	return names[who];
+}
+
+int command_check_who(const struct command *c, const struct args *args, const struct lab_ctx *ctx,
+		      struct err *err)
+{
+	if (is_waived(c, args))
+		return 0;
+	if (c->who == WHO_OWNER)
+		return lab_check_caller(ctx, err);
+	return c->who == WHO_ADMINISTRATOR ? command_check_administrator(c, ctx, err) : 0;
+}
+
+int command_check_administrator(const struct command *c, const struct lab_ctx *ctx, struct err *err)
+{
+	/* Without root's rights the files themselves decide. */
+	if (geteuid() != 0 || caller_is_administrator(&ctx->caller))
+		return 0;
+	err_set(err, ERR_ENV, 0, "'labctl %s' is for administrators of this host, not for '%s'",
+		c->name, ctx->caller.name);
+	return err_hint(err, "administrators are root and the users listed in '%s'",
+			caller_host_seat_file());
+}
+
+enum command_needs command_needs(const struct command *c, const struct args *args,
+				 const struct lab_ctx *ctx)
+{
+	if (is_waived(c, args))
+		return NEEDS_NOTHING;
 	if (c->needs != NEEDS_BOOK)
 		return c->needs;
 	return store_default_is_writable(ctx->state_dir) ? NEEDS_NOTHING : NEEDS_ROOT;

@@ -51,6 +51,7 @@ const struct command cmd_repair = {
 		"wrong, leaves alone what is right, and proves each link by a frame both ways.\n"
 		"Works after a reboot, too. Exit code 1: something could not be mended.",
 	.needs = NEEDS_ROOT,
+	.who = WHO_OWNER,
 	.run = repair_run,
 };
 

@@ -43,6 +43,7 @@ const struct command cmd_run = {
 	.stop_at_first = true,
 	.own_code = true,
 	.needs = NEEDS_ROOT,
+	.who = WHO_OWNER,
 	.complete = COMPLETE_COMMAND,
 	.run = run,
 };
@@ -62,5 +63,6 @@ const struct command cmd_shell = {
 	.summary = "a shell where net1, net2, ... are (of use with a private seat)",
 	.own_code = true,
 	.needs = NEEDS_ROOT,
+	.who = WHO_OWNER,
 	.run = shell_run,
 };

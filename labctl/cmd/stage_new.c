@@ -5,6 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/fs.h"
 #include "base/mem.h"
 #include "base/proc.h"
 #include "stage/skeleton.h"
@@ -18,14 +19,13 @@ static char *schema_for(const struct lab_ctx *ctx, const char *dir)
 		xasprintf("%.*s/stage.schema.json", (int)(strrchr(dir, '/') - dir), dir);
 	auto_free char *ours = xasprintf("%s/stages/stage.schema.json", ctx->root);
 
-	if (access(beside, F_OK) == 0 || access(ours, F_OK) < 0)
+	if (fs_access(beside, F_OK) || !fs_access(ours, F_OK))
 		return xstrdup("../stage.schema.json");
 	return steal_ptr(&ours);
 }
 
 static int run(struct cmd *cmd, const struct args *args, struct err *err)
 {
-	auto_caller_files as_caller = { 0 };
 	auto_free char *dir = strchr(args->v[0], '/')
 				      ? xstrdup(args->v[0])
 				      : xasprintf("%s/%s", cmd->ctx->stages_dir, args->v[0]);
@@ -34,8 +34,6 @@ static int run(struct cmd *cmd, const struct args *args, struct err *err)
 
 	while (n > 1 && dir[n - 1] == '/')
 		dir[--n] = '\0';
-	if (caller_files_begin(&cmd->ctx->caller, &as_caller, err) < 0)
-		return -1;
 	schema = schema_for(cmd->ctx, dir);
 	if (skeleton_write(dir, schema, err) < 0) {
 		if (err->sys == EACCES && !strchr(args->v[0], '/'))

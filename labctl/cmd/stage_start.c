@@ -127,6 +127,7 @@ const struct command cmd_stage_start = {
 	.min_args = 1,
 	.max_args = 1,
 	.needs = NEEDS_ROOT,
+	.who = WHO_OWNER,
 	.waived_by = 1u << OPT_DRY_RUN,
 	.complete = COMPLETE_STAGE,
 	.run = run,

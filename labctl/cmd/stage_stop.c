@@ -30,5 +30,6 @@ const struct command cmd_stage_stop = {
 		"Also cleans up after a labctl that died half-way. Works by the lab's record: the\n"
 		"stage's files are not needed.",
 	.needs = NEEDS_ROOT,
+	.who = WHO_OWNER,
 	.run = run,
 };

@@ -13,6 +13,7 @@
 #include "base/fs.h"
 #include "base/mem.h"
 #include "base/parse.h"
+#include "base/rights.h"
 #include "base/str.h"
 
 #include "base/banned.h"
@@ -76,7 +77,7 @@ static int parse_certificates(struct endpoint *ep, struct err *err)
 	paths[1] = ep->cert;
 	paths[2] = ep->key;
 	for (size_t i = 0; i < ARRAY_SIZE(paths); i++) {
-		if (access(paths[i], R_OK) == 0)
+		if (fs_access(paths[i], R_OK))
 			continue;
 		err_set(err, ERR_ENV, errno, "cannot read '%s', needed to reach '%s' by TLS",
 			paths[i], ep->text);
@@ -157,6 +158,7 @@ int endpoint_parse(const char *host, struct endpoint *ret, struct err *err)
 
 static int connect_errno(const char *path)
 {
+	auto_file_rights as_root = file_rights_root("the engine's socket");
 	struct sockaddr_un addr = { .sun_family = AF_UNIX };
 	auto_fd fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 

@@ -13,6 +13,7 @@
 
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/rights.h"
 #include "docker/endpoint.h"
 #include "docker/engine.h"
 #include "docker/transfer.h"
@@ -171,6 +172,13 @@ char *http_escape(const char *text)
 	return str_steal(&s);
 }
 
+/* libcurl connects while it performs. The engine's socket is root's; certificates of an engine
+ * elsewhere are the caller's. Callbacks open no files. */
+static struct file_rights rights_to_connect(const struct http *h)
+{
+	return h->ep.socket ? file_rights_root("the engine's socket") : (struct file_rights){ 0 };
+}
+
 /* ---- the queue ---- */
 
 void http_submit(struct http *h, const struct http_request *rq)
@@ -299,14 +307,20 @@ static void wait_for_data(struct http *h, struct pollfd *fds, size_t n_fds, int 
 			transfer_resume(h->active[i]);
 }
 
-void http_step(struct http *h, struct pollfd *fds, size_t n_fds, int timeout_ms)
+static void perform(struct http *h)
 {
+	auto_file_rights as_root = rights_to_connect(h);
 	int running;
 
+	curl_multi_perform(h->multi, &running);
+}
+
+void http_step(struct http *h, struct pollfd *fds, size_t n_fds, int timeout_ms)
+{
 	for (size_t i = 0; i < n_fds; i++)
 		fds[i].revents = 0;
 	start_queued(h);
-	curl_multi_perform(h->multi, &running);
+	perform(h);
 	if (complete_finished(h))
 		timeout_ms = 0;
 	if ((timeout_ms && h->busy) || n_fds)
@@ -366,6 +380,13 @@ static int on_connect_progress(void *arg, curl_off_t a, curl_off_t b, curl_off_t
 	return interrupt_seen();
 }
 
+static CURLcode perform_alone(struct http_conn *c)
+{
+	auto_file_rights as_root = rights_to_connect(c->h);
+
+	return curl_easy_perform(c->easy);
+}
+
 int http_conn_open(struct http *h, struct http_conn **ret, struct err *err)
 {
 	auto_http_conn c = xcalloc(1, sizeof(*c));
@@ -383,7 +404,7 @@ int http_conn_open(struct http *h, struct http_conn **ret, struct err *err)
 	curl_easy_setopt(c->easy, CURLOPT_ERRORBUFFER, text);
 	curl_easy_setopt(c->easy, CURLOPT_XFERINFOFUNCTION, on_connect_progress);
 	curl_easy_setopt(c->easy, CURLOPT_NOPROGRESS, 0L);
-	code = curl_easy_perform(c->easy);
+	code = perform_alone(c);
 	curl_easy_setopt(c->easy, CURLOPT_ERRORBUFFER, NULL);
 	if (code == CURLE_OK)
 		code = curl_easy_getinfo(c->easy, CURLINFO_ACTIVESOCKET, &fd);

@@ -19,6 +19,7 @@
 #include "base/fs.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/rights.h"
 #include "grade/grading.h"
 #include "grade/submission.h"
 #include "lab/lab.h"
@@ -130,9 +131,9 @@ static int spawn(const struct run *r, struct slot *s, char *const *argv, struct 
 /* The directory for the results, with the caller's rights. */
 static int make_out(const struct run *r, const char *dir, struct err *err)
 {
-	auto_caller_files as_caller = { 0 };
+	auto_file_rights as_caller = { 0 };
 
-	if (caller_files_begin(&r->ctx->caller, &as_caller, err) < 0)
+	if (file_rights_of(&r->ctx->caller, &as_caller, err) < 0)
 		return -1;
 	return fs_mkdirs(dir, 0755, err);
 }
@@ -140,10 +141,10 @@ static int make_out(const struct run *r, const char *dir, struct err *err)
 /* An earlier grading's result must not be taken for this one's. */
 static int clear_out(const struct run *r, const char *dir, struct err *err)
 {
-	auto_caller_files as_caller = { 0 };
+	auto_file_rights as_caller = { 0 };
 	auto_free char *path = xasprintf("%s/" GRADING_RESULT, dir);
 
-	if (caller_files_begin(&r->ctx->caller, &as_caller, err) < 0)
+	if (file_rights_of(&r->ctx->caller, &as_caller, err) < 0)
 		return -1;
 	return fs_remove(path, err);
 }
@@ -189,11 +190,11 @@ static void set(json_t *doc, const char *key, const char *value)
 
 static json_t *read_result(const struct run *r, const struct slot *s)
 {
-	auto_caller_files as_caller = { 0 };
+	auto_file_rights as_caller = { 0 };
 	auto_free char *path = xasprintf("%s/" GRADING_RESULT, s->out), *text = NULL;
 	json_t *doc;
 
-	if (caller_files_begin(&r->ctx->caller, &as_caller, ERR_IGNORED) < 0 ||
+	if (file_rights_of(&r->ctx->caller, &as_caller, ERR_IGNORED) < 0 ||
 	    fs_read(path, GRADING_RESULT_MAX, &text, NULL, ERR_IGNORED) < 0)
 		return NULL;
 	doc = json_loads(text, JSON_REJECT_DUPLICATES, NULL);
@@ -205,12 +206,12 @@ static json_t *read_result(const struct run *r, const struct slot *s)
 
 static void write_result(const struct run *r, const struct slot *s, json_t *doc)
 {
-	auto_caller_files as_caller = { 0 };
+	auto_file_rights as_caller = { 0 };
 	auto_free char *path = xasprintf("%s/" GRADING_RESULT, s->out);
 	auto_free char *text = json_dumps(doc, JSON_INDENT(2));
 	struct err e = { 0 };
 
-	if (caller_files_begin(&r->ctx->caller, &as_caller, &e) < 0 ||
+	if (file_rights_of(&r->ctx->caller, &as_caller, &e) < 0 ||
 	    fs_write(path, text, strlen(text), 0644, false, &e) < 0)
 		log_warn("%s", e.msg);
 }
@@ -267,7 +268,7 @@ static bool has_record(const struct run *r, const char *lab)
 {
 	auto_free char *path = xasprintf("%s/labs/%s.json", r->ctx->state_dir, lab);
 
-	return access(path, F_OK) == 0;
+	return fs_access(path, F_OK);
 }
 
 static void retire(struct run *r, struct slot *s)
@@ -403,9 +404,9 @@ static int work(struct run *r, struct err *err)
 
 static int resolve(const struct run *r, const char *path, char **ret, struct err *err)
 {
-	auto_caller_files as_caller = { 0 };
+	auto_file_rights as_caller = { 0 };
 
-	if (caller_files_begin(&r->ctx->caller, &as_caller, err) < 0)
+	if (file_rights_of(&r->ctx->caller, &as_caller, err) < 0)
 		return -1;
 	*ret = realpath(path, NULL);
 	if (!*ret)
@@ -416,10 +417,10 @@ static int resolve(const struct run *r, const char *path, char **ret, struct err
 
 static int list_rows(struct run *r, struct err *err)
 {
-	auto_caller_files as_caller = { 0 };
+	auto_file_rights as_caller = { 0 };
 	auto_strv names = { 0 };
 
-	if (caller_files_begin(&r->ctx->caller, &as_caller, err) < 0 ||
+	if (file_rights_of(&r->ctx->caller, &as_caller, err) < 0 ||
 	    submissions_list(r->submissions, &names, err) < 0)
 		return -1;
 	for (size_t i = 0; i < names.n; i++)

@@ -12,6 +12,7 @@
 #include "base/cleanup.h"
 #include "base/fs.h"
 #include "base/mem.h"
+#include "base/rights.h"
 #include "base/str.h"
 
 #include "base/banned.h"
@@ -23,7 +24,7 @@
 
 static bool is_v2(void)
 {
-	return access(ROOT "/cgroup.controllers", F_OK) == 0;
+	return fs_access(ROOT "/cgroup.controllers", F_OK);
 }
 
 /* One directory of version 2, or one below each controller of version 1. */
@@ -50,7 +51,7 @@ static void make(const char *hierarchy, const char *name)
 	auto_free char *procs = xasprintf("%s/cgroup.procs", hierarchy);
 
 	/* Where no hierarchy is mounted there would be a plain directory. */
-	if (access(procs, F_OK) == 0)
+	if (fs_access(procs, F_OK))
 		mkdir(path, 0755);
 }
 
@@ -90,6 +91,7 @@ static void switch_on(void)
 
 void cgroup_create(const char *name, const struct cgroup_limits *limits, struct cgroup_has *ret)
 {
+	auto_file_rights as_root = file_rights_root("control groups");
 	const char *const *at;
 	size_t n = hierarchies(&at);
 
@@ -105,6 +107,7 @@ void cgroup_create(const char *name, const struct cgroup_limits *limits, struct 
 
 void cgroup_open(const char *name, struct cgroup_door *ret)
 {
+	auto_file_rights as_root = file_rights_root("control groups");
 	const char *const *at;
 	size_t n = hierarchies(&at);
 
@@ -147,6 +150,7 @@ static unsigned long number_of(const char *hierarchy, const char *name, const ch
 
 void cgroup_hits(const char *name, unsigned long *ret_memory, unsigned long *ret_pids)
 {
+	auto_file_rights as_root = file_rights_root("control groups");
 	if (is_v2()) {
 		*ret_memory = number_of(ROOT, name, "memory.events", "oom_kill");
 		*ret_pids = number_of(ROOT, name, "pids.events", "max");
@@ -158,6 +162,7 @@ void cgroup_hits(const char *name, unsigned long *ret_memory, unsigned long *ret
 
 void cgroup_remove(const char *name)
 {
+	auto_file_rights as_root = file_rights_root("control groups");
 	const struct timespec pause = { 0, REMOVE_POLL_MS * 1000000L };
 	const char *const *at;
 	size_t n = hierarchies(&at);

@@ -10,6 +10,7 @@
 #include "base/fs.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/rights.h"
 #include "grade/fair.h"
 #include "grade/pcap.h"
 #include "grade/program.h"
@@ -181,12 +182,12 @@ static bool is_changed(const struct grader *g)
 static int write_pcap(struct grader *g, const struct result *r, struct err *err)
 {
 	const struct grader_options *o = g->options;
-	auto_caller_files as_caller = { 0 };
+	auto_file_rights as_caller = { 0 };
 	auto_free char *path = NULL;
 
 	if (!o->pcap_dir || (o->pcap_failures && r->verdict == VERDICT_PASS))
 		return 0;
-	if (o->pcap_as && caller_files_begin(o->pcap_as, &as_caller, err) < 0)
+	if (o->pcap_as && file_rights_of(o->pcap_as, &as_caller, err) < 0)
 		return -1;
 	path = xasprintf("%s/%s.pcap", o->pcap_dir, r->id);
 	return pcap_write_journal(g->probe, path, err);
@@ -407,9 +408,9 @@ static int run(struct grader *g, struct results *ret, struct err *err)
 
 static int make_pcap_dir(const struct grader_options *o, struct err *err)
 {
-	auto_caller_files as_caller = { 0 };
+	auto_file_rights as_caller = { 0 };
 
-	if (o->pcap_as && caller_files_begin(o->pcap_as, &as_caller, err) < 0)
+	if (o->pcap_as && file_rights_of(o->pcap_as, &as_caller, err) < 0)
 		return -1;
 	return fs_mkdirs(o->pcap_dir, 0755, err);
 }

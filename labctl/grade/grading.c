@@ -14,6 +14,7 @@
 #include "base/fs.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/rights.h"
 #include "grade/report.h"
 #include "grade/sandbox.h"
 #include "grade/submission.h"
@@ -56,10 +57,10 @@ static void put_failure(struct work *w, const struct err *e)
 
 static int write_out(const struct work *w, const char *file, const char *text, struct err *err)
 {
-	auto_caller_files as_caller = { 0 };
+	auto_file_rights as_caller = { 0 };
 	auto_free char *path = xasprintf("%s/%s", w->g->out, file);
 
-	if (caller_files_begin(&w->ctx->caller, &as_caller, err) < 0)
+	if (file_rights_of(&w->ctx->caller, &as_caller, err) < 0)
 		return -1;
 	return fs_write(path, text, strlen(text), 0644, false, err);
 }
@@ -68,10 +69,10 @@ static int write_out(const struct work *w, const char *file, const char *text, s
 static int clear_out(const struct work *w, struct err *err)
 {
 	static const char *const names[] = { GRADING_RESULT, "report.txt", "transcript.txt" };
-	auto_caller_files as_caller = { 0 };
+	auto_file_rights as_caller = { 0 };
 	const struct dirent *entry;
 
-	if (caller_files_begin(&w->ctx->caller, &as_caller, err) < 0)
+	if (file_rights_of(&w->ctx->caller, &as_caller, err) < 0)
 		return -1;
 	auto_dir d = opendir(w->g->out);
 	if (!d)
@@ -91,10 +92,10 @@ static int clear_out(const struct work *w, struct err *err)
 
 static int look_at_submission(struct work *w, struct err *err)
 {
-	auto_caller_files as_caller = { 0 };
+	auto_file_rights as_caller = { 0 };
 	char sum[DIGEST_TEXT];
 
-	if (caller_files_begin(&w->ctx->caller, &as_caller, err) < 0 ||
+	if (file_rights_of(&w->ctx->caller, &as_caller, err) < 0 ||
 	    submission_digest(w->g->dir, SANDBOX_COPY_MAX, sum, err) < 0)
 		return -1;
 	put(w, "sha256", json_string(sum));

@@ -7,6 +7,7 @@
 
 #include "base/fs.h"
 #include "base/mem.h"
+#include "base/rights.h"
 
 #include "base/banned.h"
 
@@ -14,6 +15,7 @@
 
 void memory_load(struct memory *m, const char *state_dir, const char *lab, const char *stage)
 {
+	auto_file_rights as_root = file_rights_root("what the grader remembers of a lab");
 	auto_free char *text = NULL;
 	json_auto_t *doc = NULL;
 	const char *of;
@@ -49,6 +51,7 @@ void memory_update(struct memory *m, const struct results *r, bool hint)
 
 int memory_save(const struct memory *m, struct err *err)
 {
+	auto_file_rights as_root = file_rights_root("what the grader remembers of a lab");
 	auto_free char *dir = xstrdup(m->path);
 	json_auto_t *doc = json_pack("{s:s, s:O}", "stage", m->stage, "checks", m->checks);
 	auto_free char *text = json_dumps(doc, JSON_INDENT(1));

@@ -17,6 +17,7 @@
 
 #include "base/fs.h"
 #include "base/mem.h"
+#include "base/rights.h"
 #include "grade/sandbox_filter.h"
 #include "lab/session.h"
 
@@ -135,6 +136,9 @@ static void init_main(const struct sandbox *s, struct pipes *p, int submission, 
 	pid_t program;
 	char go;
 
+	/* For good: what this process opens are mounts of its own, and what it runs has its rights
+	 * taken. */
+	(void)file_rights_root("the sandbox");
 	/* Before the byte is read: if outer dies now, there is an end of file; if it dies later, there
 	 * is a signal. */
 	prctl(PR_SET_PDEATHSIG, (long)SIGKILL);
@@ -160,9 +164,9 @@ static void init_main(const struct sandbox *s, struct pipes *p, int submission, 
 static int open_files(const struct sandbox *s, int *ret_submission, int *ret_transcript,
 		      struct err *err)
 {
-	auto_caller_files as_reader = { 0 };
+	auto_file_rights as_reader = { 0 };
 
-	if (caller_files_begin(s->reader, &as_reader, err) < 0)
+	if (file_rights_of(s->reader, &as_reader, err) < 0)
 		return -1;
 	*ret_submission = open(s->submission, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (*ret_submission < 0)

@@ -102,19 +102,31 @@ static void find_src(struct lab_ctx *ctx)
 	}
 }
 
-int lab_ctx_init(struct lab_ctx *ctx, const char *lab, struct err *err)
+static bool ends_with(const char *text, const char *end)
+{
+	size_t n = strlen(text), len = strlen(end);
+
+	return n >= len && strcmp(text + n - len, end) == 0;
+}
+
+bool lab_name_is_valid(const char *name)
+{
+	return name_is_valid(name, LAB_NAME_MAX) && !ends_with(name, ".lock") &&
+	       !ends_with(name, ".sock");
+}
+
+int lab_ctx_init(struct lab_ctx *ctx, const struct caller *caller, const char *lab, struct err *err)
 {
 	auto_free char *stages = NULL;
 
-	if (caller_get(&ctx->caller, err) < 0)
-		return -1;
+	ctx->caller = *caller;
 	default_lab_name(&ctx->caller, ctx->lab);
 	ctx->default_lab = !lab || strcmp(lab, ctx->lab) == 0;
-	if (lab &&
-	    (!name_is_valid(lab, LAB_NAME_MAX) || !str_copy(ctx->lab, sizeof(ctx->lab), lab))) {
+	if (lab && (!lab_name_is_valid(lab) || !str_copy(ctx->lab, sizeof(ctx->lab), lab))) {
 		err_set(err, ERR_USAGE, 0, "'%.64s' is not a lab name", lab);
 		return err_hint(err,
-				"use up to %d of a-z 0-9 _ . -, beginning with a letter or digit",
+				"use up to %d of a-z 0-9 _ . -, beginning with a letter or digit, "
+				"not ending with .lock or .sock",
 				LAB_NAME_MAX);
 	}
 	find_root(ctx);

@@ -43,7 +43,10 @@ struct lab_ctx {
 };
 
 /* lab: NULL for the default one, which is called after the user. */
-int lab_ctx_init(struct lab_ctx *ctx, const char *lab, struct err *err) MUST_CHECK;
+int lab_ctx_init(struct lab_ctx *ctx, const struct caller *caller, const char *lab,
+		 struct err *err) MUST_CHECK;
+/* Names of labs are names of files beside others: "bob.lock" would be the lock of lab "bob". */
+bool lab_name_is_valid(const char *name);
 void lab_ctx_done(struct lab_ctx *ctx);
 
 /* The engine, opened at the first call; owned by ctx. */

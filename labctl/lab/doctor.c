@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "base/caller.h"
+#include "base/fs.h"
 #include "base/mem.h"
 #include "docker/image.h"
 #include "lab/leftovers.h"
@@ -177,7 +178,7 @@ static void check_idmap(struct doctor *d)
 
 	if (geteuid() != 0)
 		say(d, UNKNOWN, NULL, "idmapped mounts can only be tried by root");
-	else if (!dir || access(dir, F_OK) < 0)
+	else if (!dir || !fs_access(dir, F_OK))
 		say(d, UNKNOWN, NULL, "there is no src/ to try idmapped mounts with");
 	else if (srcmount_idmap_supported(dir))
 		say(d, OK, NULL, "idmapped mounts work for '%s'", dir);

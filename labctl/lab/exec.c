@@ -14,6 +14,7 @@
 #include <sys/prctl.h>
 #include <unistd.h>
 
+#include "base/fs.h"
 #include "base/mem.h"
 #include "net/netns.h"
 
@@ -118,7 +119,7 @@ static bool is_in_path(const char *name)
 	for (char *d = strtok_r(dirs, ":", &save); d; d = strtok_r(NULL, ":", &save)) {
 		auto_free char *file = xasprintf("%s/%s", d, name);
 
-		if (access(file, F_OK) == 0)
+		if (fs_access(file, F_OK))
 			return true;
 	}
 	return false;

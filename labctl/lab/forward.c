@@ -16,6 +16,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/parse.h"
+#include "base/rights.h"
 #include "docker/container.h"
 #include "lab/relay.h"
 #include "net/netns.h"
@@ -51,6 +52,7 @@ static bool start_time(pid_t pid, char ret[static 32])
 /* The pid in the file, if that very process lives; 0 otherwise. */
 static pid_t living(const struct lab *l)
 {
+	auto_file_rights as_root = file_rights_root("the forwarder's pid file");
 	auto_free char *path = pid_file(l);
 	auto_free char *text = NULL;
 	char start[32], now[32];
@@ -69,6 +71,7 @@ bool forward_is_alive(const struct lab *l)
 
 int forward_stop(const struct lab *l, struct err *err)
 {
+	auto_file_rights as_root = file_rights_root("the forwarder's pid file");
 	auto_free char *path = pid_file(l);
 	pid_t pid = living(l);
 	auto_fd fd = -1;
@@ -162,6 +165,7 @@ static int open_clients(struct lab_ctx *ctx, const struct lab *l, struct relay_p
 
 static int write_pid(const struct lab *l, struct err *err)
 {
+	auto_file_rights as_root = file_rights_root("the forwarder's pid file");
 	auto_free char *path = pid_file(l);
 	auto_free char *text = NULL;
 	char start[32];
@@ -175,9 +179,10 @@ static int write_pid(const struct lab *l, struct err *err)
 /* As long as the record is there, and this process is the one it knows. */
 static bool lab_goes_on(void *arg)
 {
+	auto_file_rights as_root = file_rights_root("the record of a lab");
 	const struct lab *l = arg;
 
-	return access(l->record, F_OK) == 0 && living(l) == getpid();
+	return fs_access(l->record, F_OK) && living(l) == getpid();
 }
 
 int forward_serve(struct lab_ctx *ctx, int ready_fd, struct err *err)

@@ -3,6 +3,7 @@
 #include "lab/lab.h"
 
 #include <limits.h>
+#include <pwd.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -10,6 +11,7 @@
 
 #include "base/fs.h"
 #include "base/mem.h"
+#include "base/rights.h"
 #include "lab/claim.h"
 
 #include "base/banned.h"
@@ -173,6 +175,7 @@ int lab_new(struct lab_ctx *ctx, struct stage *stage, bool isolated, struct lab 
 
 int lab_forget(const struct lab_ctx *ctx, const struct lab *l, struct err *err)
 {
+	auto_file_rights as_root = file_rights_root("the record of a lab");
 	/* The record goes first: leases without a record are found by 'labctl gc'. */
 	fs_remove_drafts(l->record);
 	if (fs_remove(l->record, err) < 0)
@@ -191,9 +194,33 @@ int lab_check_owner(const struct lab_ctx *ctx, const struct lab *l, struct err *
 	return err_hint(err, "only its owner or root may do that; start your own with --lab NAME");
 }
 
+/* Each user's lab is called after him: nobody else may sit on that name. */
+static int check_name(const struct lab_ctx *ctx, struct err *err)
+{
+	const struct passwd *pw = getpwnam(ctx->lab);
+
+	if (!pw || pw->pw_uid == ctx->caller.uid)
+		return 0;
+	err_set(err, ERR_CONFLICT, 0, "the lab name '%s' is for the user of that name", ctx->lab);
+	return err_hint(err, "choose another name with --lab NAME");
+}
+
+int lab_check_caller(const struct lab_ctx *ctx, struct err *err)
+{
+	struct err e = { 0 };
+	auto_lab l = NULL;
+
+	if (ctx->caller.uid == 0)
+		return 0;
+	if (lab_load(ctx, ctx->lab, &l, &e) == 0)
+		return lab_check_owner(ctx, l, err);
+	return err_is(&e, ERR_NOT_FOUND) ? check_name(ctx, err) : 0;
+}
+
 int lab_lock_named(const struct lab_ctx *ctx, const char *lab, const char *what,
 		   struct lab_lock *ret, struct err *err)
 {
+	auto_file_rights as_root = file_rights_root("the lock of a lab");
 	auto_free char *path = xasprintf("%s/%s.lock", ctx->run_dir, lab);
 	auto_free char *who = xasprintf("'labctl %s' (process %d, user %s)", what, (int)getpid(),
 					ctx->caller.name);
@@ -222,6 +249,7 @@ int lab_lock(const struct lab_ctx *ctx, const char *what, struct lab_lock *ret, 
 
 bool lab_is_locked(const struct lab_ctx *ctx, const char *lab)
 {
+	auto_file_rights as_root = file_rights_root("the lock of a lab");
 	auto_free char *path = xasprintf("%s/%s.lock", ctx->run_dir, lab);
 
 	return fs_is_locked(path);
@@ -229,13 +257,15 @@ bool lab_is_locked(const struct lab_ctx *ctx, const char *lab)
 
 bool lab_is_orphaned(const struct lab_ctx *ctx, const char *lab)
 {
+	auto_file_rights as_root = file_rights_root("the lock of a lab");
 	auto_free char *path = xasprintf("%s/%s.lock", ctx->run_dir, lab);
 
-	return access(path, F_OK) == 0 && !fs_is_locked(path);
+	return fs_access(path, F_OK) && !fs_is_locked(path);
 }
 
 void lab_unlock(struct lab_lock *lock)
 {
+	auto_file_rights as_root = file_rights_root("the lock of a lab");
 	if (!lock->path)
 		return;
 	fs_unlock(lock->path, lock->fd);

@@ -113,6 +113,11 @@ int lab_names(const struct lab_ctx *ctx, struct strv *ret, struct err *err) MUST
  * ERR_CONFLICT says whose it is. */
 int lab_check_owner(const struct lab_ctx *ctx, const struct lab *l, struct err *err) MUST_CHECK;
 
+/* May the caller work on ctx's lab? Its owner may, and the real root; when there is no such lab,
+ * everyone but for a name that is another user's login. ERR_CONFLICT says whose it is. A record
+ * that cannot be read is left for the verb to tell. */
+int lab_check_caller(const struct lab_ctx *ctx, struct err *err) MUST_CHECK;
+
 const char *lab_state_name(enum lab_state s);
 const char *lab_src_name(enum lab_src s);
 

@@ -9,6 +9,7 @@
 
 #include "base/fs.h"
 #include "base/mem.h"
+#include "base/rights.h"
 #include "lab/claim.h"
 #include "lab/containers.h"
 #include "lab/down.h"
@@ -47,6 +48,7 @@ static int remove_link(const struct leftover *l, struct err *err)
 /* Files, and directories that are empty: never below a mount. */
 static int remove_directory(const char *path, struct err *err)
 {
+	auto_file_rights as_root = file_rights_root("what a lab left in root's directories");
 	auto_dir d = opendir(path);
 	struct dirent *e;
 
@@ -55,6 +57,13 @@ static int remove_directory(const char *path, struct err *err)
 		    unlinkat(dirfd(d), e->d_name, 0) < 0)
 			unlinkat(dirfd(d), e->d_name, AT_REMOVEDIR);
 	}
+	return fs_remove(path, err);
+}
+
+static int remove_file(const char *path, struct err *err)
+{
+	auto_file_rights as_root = file_rights_root("what a lab left in root's directories");
+
 	return fs_remove(path, err);
 }
 
@@ -115,7 +124,7 @@ static int remove_one(struct lab_ctx *ctx, const struct leftover *l, struct err 
 		return remove_lab(ctx, l->name, lock.orphaned, err);
 	/* A lock goes with its release. */
 	if (l->kind == LEFTOVER_FILE)
-		return strcmp(l->name, lock.path) == 0 ? 0 : fs_remove(l->name, err);
+		return strcmp(l->name, lock.path) == 0 ? 0 : remove_file(l->name, err);
 	/* It may have been started since it was looked at. */
 	if (lab_load(ctx, l->lab, &again, &e) == 0 || !err_is(&e, ERR_NOT_FOUND))
 		return err_set(err, ERR_BUSY, 0, "lab '%s' is there again", l->lab);
@@ -177,7 +186,7 @@ int leftovers_sweep(struct lab_ctx *ctx, const char *lab, struct err *err)
 		if (l->kind != LEFTOVER_FILE)
 			r = remove_held(ctx, l, &e);
 		else if (!is_lock(l->name))
-			r = fs_remove(l->name, &e);
+			r = remove_file(l->name, &e);
 		if (r < 0 && !err_is(&e, ERR_NOT_FOUND) && first.kind == ERR_NONE)
 			first = e;
 	}

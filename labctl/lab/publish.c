@@ -2,11 +2,13 @@
 /* publish.c - lab.json, hosts and .stage. */
 #include "lab/publish.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/fs.h"
 #include "base/mem.h"
+#include "base/rights.h"
 
 #include "base/banned.h"
 
@@ -159,6 +161,7 @@ static void hosts_text(const struct lab *l, struct str *t)
 
 int lab_publish_files(const struct lab *l, struct err *err)
 {
+	auto_file_rights as_root = file_rights_root("the lab's run directory");
 	auto_free char *hosts = lab_path(l, "hosts");
 	auto_free char *path = lab_path(l, "lab.json");
 	auto_free char *text = NULL;
@@ -175,35 +178,53 @@ int lab_publish_files(const struct lab *l, struct err *err)
 	return fs_write(path, text, strlen(text), 0644, false, err);
 }
 
+/* In a tree of another user there is no .stage of the owner's: it would be everyone's. */
+static bool is_not_his(const struct err *e)
+{
+	return e->sys == EACCES || e->sys == EPERM || e->sys == EROFS;
+}
+
 int lab_publish_stage(const struct lab *l, struct err *err)
 {
 	auto_free char *line = xasprintf("%s\n", l->stage->name);
-	auto_caller_files as_owner = { 0 };
+	auto_file_rights as_owner = { 0 };
 	struct err e = { 0 };
 
 	if (!l->stage_file)
 		return 0;
-	if (caller_files_begin(&l->owner, &as_owner, err) < 0)
+	if (file_rights_of(&l->owner, &as_owner, err) < 0)
 		return -1;
-	/* In a tree that is somebody else's there is no .stage: it would be everyone's. */
-	if (fs_write(l->stage_file, line, strlen(line), 0644, false, &e) < 0 && e.sys != EACCES &&
-	    e.sys != EROFS)
+	if (fs_write(l->stage_file, line, strlen(line), 0644, false, &e) < 0 && !is_not_his(&e))
+		return err_pass(err, &e);
+	return 0;
+}
+
+/* The owner's file, in a directory that is his: with his rights, whoever stops the lab. */
+static int unpublish_stage(const struct lab *l, struct err *err)
+{
+	auto_file_rights as_owner = { 0 };
+	struct err e = { 0 };
+
+	if (file_rights_of(&l->owner, &as_owner, err) < 0)
+		return -1;
+	fs_remove_drafts(l->stage_file);
+	if (fs_remove(l->stage_file, &e) < 0 && !is_not_his(&e))
 		return err_pass(err, &e);
 	return 0;
 }
 
 int lab_unpublish(const struct lab *l, struct err *err)
 {
+	auto_file_rights as_root = { 0 };
+
+	if (l->stage_file && unpublish_stage(l, err) < 0)
+		return -1;
+	as_root = file_rights_root("the lab's run directory");
 	for (size_t i = 0; i < ARRAY_SIZE(files); i++) {
 		auto_free char *path = lab_path(l, files[i]);
 
 		fs_remove_drafts(path);
 		if (fs_remove(path, err) < 0)
-			return -1;
-	}
-	if (l->stage_file) {
-		fs_remove_drafts(l->stage_file);
-		if (fs_remove(l->stage_file, err) < 0)
 			return -1;
 	}
 	return fs_remove(l->dir, err);

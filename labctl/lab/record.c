@@ -11,6 +11,7 @@
 #include "base/fs.h"
 #include "base/mem.h"
 #include "base/parse.h"
+#include "base/rights.h"
 
 #include "base/banned.h"
 
@@ -66,6 +67,7 @@ static json_t *to_json(const struct lab *l)
 
 int lab_save(struct lab *l, enum lab_state state, struct err *err)
 {
+	auto_file_rights as_root = file_rights_root("the record of a lab");
 	auto_free char *dir = xstrdup(l->record);
 	auto_free char *text = NULL;
 	json_auto_t *doc = NULL;
@@ -224,6 +226,13 @@ static int from_json(struct lab *l, json_t *doc, struct err *err)
 	return load_networks(l, doc, err) < 0 ? -1 : load_ports(l, doc, err);
 }
 
+static int read_record(const char *path, char **ret, struct err *err)
+{
+	auto_file_rights as_root = file_rights_root("the record of a lab");
+
+	return fs_read(path, RECORD_MAX, ret, NULL, err);
+}
+
 int lab_load(const struct lab_ctx *ctx, const char *name, struct lab **ret, struct err *err)
 {
 	auto_lab l = xcalloc(1, sizeof(*l));
@@ -234,7 +243,7 @@ int lab_load(const struct lab_ctx *ctx, const char *name, struct lab **ret, stru
 	l->record = xasprintf("%s/labs/%s.json", ctx->state_dir, name);
 	l->book = xstrdup(ctx->state_dir);
 	l->dir = xasprintf("%s/%s", ctx->run_dir, name);
-	if (fs_read(l->record, RECORD_MAX, &text, NULL, err) < 0) {
+	if (read_record(l->record, &text, err) < 0) {
 		if (!err_is(err, ERR_NOT_FOUND))
 			return -1;
 		err_set(err, ERR_NOT_FOUND, 0, "no stage is running in lab '%s'", name);
@@ -256,6 +265,7 @@ int lab_load(const struct lab_ctx *ctx, const char *name, struct lab **ret, stru
 
 int lab_names(const struct lab_ctx *ctx, struct strv *ret, struct err *err)
 {
+	auto_file_rights as_root = file_rights_root("the records of labs");
 	auto_free char *path = xasprintf("%s/labs", ctx->state_dir);
 	auto_dir d = opendir(path);
 	struct dirent *e;

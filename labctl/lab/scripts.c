@@ -9,6 +9,7 @@
 #include "base/fs.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/rights.h"
 #include "lab/claim.h"
 #include "lab/down.h"
 #include "lab/publish.h"
@@ -53,6 +54,18 @@ static int run_script(const struct lab *l, const char *dir, const char *script, 
 	return proc_wait(pid, ret_code, err);
 }
 
+static int make_owned_dir(const struct lab *l, const char *dir, struct err *err)
+{
+	auto_file_rights as_root = file_rights_root("the lab's run directory");
+
+	if (fs_mkdirs(dir, 0755, err) < 0)
+		return -1;
+	if (chown(dir, l->owner.uid, l->owner.gid) < 0)
+		return err_set(err, ERR_ENV, errno, "cannot give '%s' to user '%s'", dir,
+			       l->owner.name);
+	return 0;
+}
+
 static int copy_stage(const struct lab *l, struct err *err)
 {
 	auto_free char *parent = lab_path(l, "stage");
@@ -62,12 +75,9 @@ static int copy_stage(const struct lab *l, struct err *err)
 	pid_t pid;
 	int code;
 
-	/* Copied by the owner: root's eyes must not read what he may not. */
-	if (fs_mkdirs(parent, 0755, err) < 0)
+	/* Copied by the owner: with root's rights it would copy what he may not read. */
+	if (make_owned_dir(l, parent, err) < 0)
 		return -1;
-	if (chown(parent, l->owner.uid, l->owner.gid) < 0)
-		return err_set(err, ERR_ENV, errno, "cannot give '%s' to user '%s'", parent,
-			       l->owner.name);
 	if (proc_spawn(&spec, &pid, NULL, err) < 0 || proc_wait(pid, &code, err) < 0)
 		return -1;
 	return code == 0 ? 0 : err_set(err, ERR_ENV, 0, "cannot copy '%s'", l->stage->dir);
@@ -90,7 +100,7 @@ static int start_scripts(struct lab *l, struct err *err)
 {
 	int code;
 
-	if (fs_mkdirs(l->dir, 0755, err) < 0 || copy_stage(l, err) < 0 ||
+	if (copy_stage(l, err) < 0 ||
 	    run_script(l, l->stage->dir, "up.sh", NULL, PROC_OUT_STDERR, &code, err) < 0)
 		return -1;
 	if (interrupt_pending())

@@ -34,12 +34,10 @@ static bool gets_private_seat(const struct caller *c)
 int session_prepare(struct lab_ctx *ctx, const char *stage, bool isolated,
 		    struct stage_problems *problems, struct lab **ret, struct err *err)
 {
-	auto_caller_files as_caller = { 0 };
 	auto_free char *dir = NULL;
 	auto_stage s = NULL;
 
-	if (caller_files_begin(&ctx->caller, &as_caller, err) < 0 ||
-	    stage_find(ctx->stages_dir, stage, &dir, err) < 0 ||
+	if (stage_find(ctx->stages_dir, stage, &dir, err) < 0 ||
 	    stage_load(dir, &s, problems, err) < 0)
 		return -1;
 	if (s->kind == STAGE_SCRIPTS && isolated)

@@ -19,6 +19,7 @@
 #include "base/fault.h"
 #include "base/fs.h"
 #include "base/mem.h"
+#include "base/rights.h"
 
 #include "base/banned.h"
 
@@ -40,6 +41,7 @@ static int sys_move_mount(int fd, const char *target)
 
 static int write_map(pid_t pid, const char *file, unsigned id, struct err *err)
 {
+	auto_file_rights as_root = file_rights_root("the id map of a mount");
 	auto_free char *path = xasprintf("/proc/%d/%s", (int)pid, file);
 	/* On disk `id`, seen through the mount as 0. */
 	auto_free char *line = xasprintf("%u 0 1", id);
@@ -110,15 +112,15 @@ static int set_attr(int tree, const struct caller *owner, enum lab_src mode, str
 static int clone_with(const char *dir, const struct caller *owner, enum lab_src mode, int *ret_fd,
 		      struct err *err)
 {
-	auto_caller_files as_owner = { 0 };
+	auto_file_rights as_owner = { 0 };
 	auto_fd tree = -1;
 
-	if (caller_files_begin(owner, &as_owner, err) < 0)
+	if (file_rights_of(owner, &as_owner, err) < 0)
 		return -1;
 	tree = sys_open_tree(dir, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
 	if (tree < 0)
 		return err_set(err, ERR_ENV, errno, "cannot open '%s' as a mount", dir);
-	caller_files_end(&as_owner);
+	file_rights_restore(&as_owner);
 	if (set_attr(tree, owner, mode, err) < 0)
 		return err_wrap(err, "mount of '%s'", dir);
 	*ret_fd = steal_fd(&tree);
@@ -128,6 +130,7 @@ static int clone_with(const char *dir, const struct caller *owner, enum lab_src 
 int srcmount_add(const char *dir, const struct caller *owner, const char *target,
 		 enum lab_src *ret_mode, struct err *err)
 {
+	auto_file_rights as_root = file_rights_root("the mount of src in the lab's run directory");
 	enum lab_src mode = owner->uid == 0 ? LAB_SRC_PLAIN : LAB_SRC_IDMAP;
 	auto_fd tree = -1;
 
@@ -167,6 +170,8 @@ bool srcmount_is_mounted(const char *target)
 
 int srcmount_remove(const char *target, struct err *err)
 {
+	auto_file_rights as_root = file_rights_root("the mount of src in the lab's run directory");
+
 	/* Once for each start that was killed between mounting and recording. */
 	while (srcmount_is_mounted(target)) {
 		if (umount2(target, MNT_DETACH | UMOUNT_NOFOLLOW) < 0)

@@ -334,7 +334,7 @@ static void check_files(struct report *r)
 	for (size_t i = 0; i < ARRAY_SIZE(names) && r->running; i++) {
 		auto_free char *path = lab_path(r->lab, names[i]);
 
-		if (access(path, F_OK) < 0 && errno == ENOENT)
+		if (!fs_access(path, F_OK) && errno == ENOENT)
 			drift(r, "'%s' is gone", path);
 	}
 }

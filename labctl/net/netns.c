@@ -24,6 +24,7 @@
 #include "base/fs.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/rights.h"
 #include "net/msg.h"
 
 #include "base/banned.h"
@@ -197,6 +198,7 @@ static int make_file(const char *name, const char *path, struct err *err)
 
 int netns_create(const char *name, int *ret_fd, struct err *err)
 {
+	auto_file_rights as_root = file_rights_root("the names of namespaces");
 	auto_free char *path = NULL, *source = NULL;
 	auto_fd lock = -1, fd = -1;
 
@@ -224,6 +226,7 @@ int netns_create(const char *name, int *ret_fd, struct err *err)
 
 int netns_delete(const char *name, struct err *err)
 {
+	auto_file_rights as_root = file_rights_root("the names of namespaces");
 	auto_free char *path = NULL;
 
 	if (fault_point("namespace's end", err) < 0 || name_path(name, &path, err) < 0)

@@ -17,7 +17,7 @@
 #include <jansson.h>
 
 #include "base/err.h"
-#include "base/proc.h"
+#include "base/rights.h"
 #include "base/str.h"
 #include "netport/api_ports.h"
 #include "netport/api_url.h"
@@ -165,10 +165,10 @@ void reply_empty(struct call *c, unsigned status);
 bool caller_is_admin(const struct api_caller *who);
 
 /* api_files.c */
-/* Until caller_files_end(), this thread looks files and processes up with the rights of the caller,
+/* Until file_rights_restore(), this thread looks files and processes up with the rights of the caller,
  * or of nobody when that is no user of this host. ERR_ENV, EPERM when the service is not root's and
  * the caller another user. */
-int call_files_begin(const struct call *c, struct caller_files *ret, struct err *err) MUST_CHECK;
+int call_files_begin(const struct call *c, struct file_rights *ret, struct err *err) MUST_CHECK;
 /* Does the caller find this path? */
 int call_path_exists(const struct call *c, const char *path, bool *ret, struct err *err) MUST_CHECK;
 

@@ -26,15 +26,15 @@ static void user_of(uid_t uid, struct caller *ret)
 	snprintf(ret->name, sizeof(ret->name), "uid%u", uid);
 }
 
-int call_files_begin(const struct call *c, struct caller_files *ret, struct err *err)
+int call_files_begin(const struct call *c, struct file_rights *ret, struct err *err)
 {
 	struct caller user;
 
 	if (geteuid() == 0) {
 		user_of(c->caller.uid, &user);
-		return caller_files_begin(&user, ret, err);
+		return file_rights_of(&user, ret, err);
 	}
-	*ret = (struct caller_files){ 0 };
+	*ret = (struct file_rights){ 0 };
 	if (c->caller.uid == geteuid())
 		return 0;
 	return err_set(
@@ -44,7 +44,7 @@ int call_files_begin(const struct call *c, struct caller_files *ret, struct err 
 
 int call_path_exists(const struct call *c, const char *path, bool *ret, struct err *err)
 {
-	auto_caller_files as_caller = { 0 };
+	auto_file_rights as_caller = { 0 };
 	struct stat st;
 
 	if (call_files_begin(c, &as_caller, err) < 0)

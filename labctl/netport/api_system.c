@@ -223,7 +223,7 @@ static char *process_name(const char *pid)
 static int is_process_running(struct call *c, struct err *err)
 {
 	const char *name = call_query(c, "name");
-	auto_caller_files as_caller = { 0 };
+	auto_file_rights as_caller = { 0 };
 	struct dirent *e;
 
 	/* Otherwise the kernel shows what it shows to everyone. */

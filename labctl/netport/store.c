@@ -6,7 +6,9 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/fs.h"
 #include "base/mem.h"
+#include "base/rights.h"
 #include "base/str.h"
 
 #include "base/banned.h"
@@ -47,6 +49,7 @@ int store_open(const char *url, enum store_mode mode, struct store **ret, struct
 int store_open_default(const char *state_dir, enum store_mode mode, struct store **ret,
 		       struct err *err)
 {
+	auto_file_rights as_root = file_rights_root("the lease book");
 	const char *url = getenv("LABCTL_STORE");
 	auto_free char *path = xasprintf("%s/netport.db", state_dir);
 
@@ -55,15 +58,16 @@ int store_open_default(const char *state_dir, enum store_mode mode, struct store
 
 bool store_default_is_writable(const char *state_dir)
 {
+	auto_file_rights as_root = file_rights_root("the lease book");
 	auto_free char *path = xasprintf("%s/netport.db", state_dir);
 	char *slash;
 
 	if (!str_empty(getenv("LABCTL_STORE")))
 		return true; /* what its server allows is its own affair */
 	/* What is not there is made in the nearest directory that is. */
-	while (access(path, F_OK) < 0 && (slash = strrchr(path, '/')) && slash != path)
+	while (!fs_access(path, F_OK) && (slash = strrchr(path, '/')) && slash != path)
 		*slash = '\0';
-	return access(path, W_OK) == 0;
+	return fs_access(path, W_OK);
 }
 
 void store_close(struct store *s)

@@ -175,7 +175,7 @@ static int make_book(const char *path, struct err *err)
 		if (fs_mkdirs(dir, 0755, err) < 0)
 			return -1;
 	}
-	if (access(slash ? dir : ".", W_OK) < 0) {
+	if (!fs_access(slash ? dir : ".", W_OK)) {
 		sys = errno;
 		err_set(err, ERR_ENV, sys, "cannot make the lease book '%s'", path);
 		return sys == EACCES ? err_hint(err, "only root keeps it: use sudo") : -1;
@@ -198,7 +198,7 @@ static int open_write(struct store_sqlite *s, struct err *err)
 	if (open_file(s, s->path, SQLITE_OPEN_READWRITE, err) < 0)
 		return -1;
 	if (sqlite3_db_readonly(s->db, "main")) {
-		int sys = access(s->path, W_OK) < 0 ? errno : EACCES;
+		int sys = !fs_access(s->path, W_OK) ? errno : EACCES;
 
 		err_set(err, ERR_ENV, sys, "cannot write the lease book '%s'", s->path);
 		return sys == EACCES ? err_hint(err, "only its owner keeps it: use sudo") : -1;
@@ -321,7 +321,7 @@ static int open_store(struct store_sqlite *s, enum store_mode mode, struct err *
 
 	if (look_at(s->path, &there, err) < 0)
 		return -1;
-	if (there && access(s->path, R_OK) < 0)
+	if (there && !fs_access(s->path, R_OK))
 		return err_set(err, ERR_ENV, errno, "cannot read the lease book '%s'", s->path);
 	if (mode == STORE_WRITE)
 		return (!there && make_book(s->path, err) < 0) ? -1 : open_write(s, err);
