@@ -23,6 +23,22 @@ int parse_u32(const char *text, uint32_t min, uint32_t max, uint32_t *ret, struc
 	return 0;
 }
 
+int parse_memory(const char *text, uint64_t *ret, struct err *err)
+{
+	size_t digits = strspn(text, "0123456789");
+	bool giga = text[digits] == 'G';
+	uint64_t v = 0;
+
+	if (digits < (giga ? 1 : 2) || digits > (giga ? 3 : 6) || text[0] == '0' ||
+	    (!giga && text[digits] != 'M') || text[digits + 1])
+		return err_set(err, ERR_USAGE, 0, "'%.64s' is no amount of memory, as 512M or 2G",
+			       text);
+	for (size_t i = 0; i < digits; i++)
+		v = v * 10 + (uint64_t)(text[i] - '0');
+	*ret = v << (giga ? 30 : 20);
+	return 0;
+}
+
 int parse_hex_digit(char c)
 {
 	if (c >= '0' && c <= '9')

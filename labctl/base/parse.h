@@ -13,6 +13,9 @@
 int parse_u32(const char *text, uint32_t min, uint32_t max, uint32_t *ret,
 	      struct err *err) MUST_CHECK;
 
+/* Memory in bytes from "512M" or "2G": 10M to 999999M, 1G to 999G. */
+int parse_memory(const char *text, uint64_t *ret, struct err *err) MUST_CHECK;
+
 /* 0..15, or -1 when c is no hex digit. */
 int parse_hex_digit(char c);
 

@@ -46,15 +46,32 @@ static int add_mounts(json_t *to, const struct container_bind *binds, size_t n)
 	return r;
 }
 
+/* What a client's own limits leave open is the engine's log on the host's disk. */
+static json_t *host_config(const struct container_spec *spec)
+{
+	json_t *host =
+		json_pack("{s:{s:s}, s:[s], s:[s], s:{s:s, s:{s:s}}}", "RestartPolicy", "Name",
+			  "no", "CapDrop", "ALL", "SecurityOpt", "no-new-privileges", "LogConfig",
+			  "Type", "json-file", "Config", "max-size", CONTAINER_LOG_MAX);
+
+	if (spec->memory) {
+		json_object_set_new(host, "Memory", json_integer((json_int_t)spec->memory));
+		json_object_set_new(host, "MemorySwap", json_integer((json_int_t)spec->memory));
+	}
+	if (spec->processes)
+		json_object_set_new(host, "PidsLimit", json_integer(spec->processes));
+	return host;
+}
+
 json_t *container_create_body(const struct container_spec *spec)
 {
-	json_t *host = json_pack("{s:{s:s}}", "RestartPolicy", "Name", "no");
+	json_t *host = host_config(spec);
 	json_auto_t *body = json_pack("{s:s, s:s*, s:b, s:o}", "Image", spec->image, "Hostname",
 				      spec->hostname, "NetworkDisabled", 1, "HostConfig", host);
 
 	if (!body || add_labels(body, spec->labels) || add_texts(body, "Cmd", spec->command) ||
 	    add_texts(body, "Env", spec->env) || add_mounts(host, spec->binds, spec->n_binds) ||
-	    add_texts(host, "CapAdd", spec->cap_add))
+	    add_texts(host, "CapAdd", spec->caps))
 		return NULL;
 	return json_incref(body);
 }

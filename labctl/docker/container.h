@@ -4,6 +4,7 @@
 #define LABCTL_DOCKER_CONTAINER_H
 
 #include <stdbool.h>
+#include <stdint.h>
 #include <sys/types.h>
 
 #include <jansson.h>
@@ -16,6 +17,8 @@ struct container_bind {
 	bool read_only;
 };
 
+#define CONTAINER_LOG_MAX "4m"
+
 /* Everything is borrowed for the time of the call. Arrays of texts are NULL-terminated and may
  * be NULL. */
 struct container_spec {
@@ -26,11 +29,13 @@ struct container_spec {
 	const char *const *labels;  /* key, value, key, value, ... */
 	const struct container_bind *binds;
 	size_t n_binds;
-	const char *const *cap_add; /* "NET_ADMIN" */
+	const char *const *caps; /* all that its root may do: "NET_ADMIN"; the others are dropped */
+	uint64_t memory;	 /* bytes, swap included; 0: no limit */
+	uint32_t processes;	 /* threads count, too; 0: no limit */
 };
 
 /* The body for POST /containers/create: no Docker networking ("NetworkDisabled"), restart
- * policy "no". Owned by the caller; NULL when a text is no UTF-8 (the engine refuses an empty
+ * policy "no", no new privileges, a log of CONTAINER_LOG_MAX at most. Owned by the caller; NULL when a text is no UTF-8 (the engine refuses an empty
  * body). */
 json_t *container_create_body(const struct container_spec *spec);
 

@@ -15,6 +15,7 @@
 
 #include "docker/engine.h"
 #include "lab/lab.h"
+#include "lab/limits.h"
 #include "lab/plan.h"
 #include "lab/wire.h"
 
@@ -47,6 +48,7 @@ struct bring {
 	struct engine *engine;
 	struct wiring *wiring;
 	struct plan plan;
+	struct limits ceiling; /* for a client's */
 	struct client_run *clients;
 	size_t next;	  /* the first client that is still waiting */
 	size_t in_flight; /* clients that the engine is busy with */

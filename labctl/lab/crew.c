@@ -352,6 +352,12 @@ static void on_created(void *arg, json_t *reply, const struct err *failure)
 	bring_advance(c->up); /* something to do while the engine works */
 }
 
+/* What root in a client has: the network's tools, files and processes of its own container, and
+ * becoming another user. No MKNOD: a device in src/ would open on the host. */
+static const char *const caps[] = { "CHOWN",	 "DAC_OVERRIDE",     "FOWNER",	"KILL",
+				    "NET_ADMIN", "NET_BIND_SERVICE", "NET_RAW", "SETGID",
+				    "SETUID",	 "SYS_CHROOT",	     NULL };
+
 static json_t *create_body(struct client_run *c)
 {
 	const struct stage_client *sc = bring_stage_client(c);
@@ -374,7 +380,7 @@ static json_t *create_body(struct client_run *c)
 		{ hosts, "/etc/hosts", true },
 		{ src, "/~/src", l->src == LAB_SRC_READONLY },
 	};
-	static const char *const caps[] = { "NET_ADMIN", NULL };
+	const struct limits limits = limits_of(sc, &c->up->ceiling);
 	const struct container_spec spec = {
 		.image = sc->image ? sc->image : l->image,
 		.hostname = sc->name,
@@ -383,7 +389,9 @@ static json_t *create_body(struct client_run *c)
 		.labels = labels,
 		.binds = binds,
 		.n_binds = l->src == LAB_SRC_NONE ? 1 : 2,
-		.cap_add = caps,
+		.caps = caps,
+		.memory = limits.memory,
+		.processes = limits.processes,
 	};
 
 	return container_create_body(&spec);

@@ -12,6 +12,7 @@
 #include "base/parse.h"
 #include "lab/down.h"
 #include "lab/leftovers.h"
+#include "lab/limits.h"
 #include "lab/scripts.h"
 #include "lab/status.h"
 #include "lab/up.h"
@@ -35,6 +36,7 @@ int session_prepare(struct lab_ctx *ctx, const char *stage, bool isolated,
 		    struct stage_problems *problems, struct lab **ret, struct err *err)
 {
 	auto_free char *dir = NULL;
+	struct limits ceiling;
 	auto_stage s = NULL;
 
 	if (stage_find(ctx->stages_dir, stage, &dir, err) < 0 ||
@@ -44,6 +46,8 @@ int session_prepare(struct lab_ctx *ctx, const char *stage, bool isolated,
 		return err_set(err, ERR_USAGE, 0,
 			       "stage '%s' has scripts of its own: it cannot be --isolated",
 			       s->name);
+	if (limits_ceiling(&ctx->caller, &ceiling, err) < 0 || limits_check(s, &ceiling, err) < 0)
+		return -1;
 	if (lab_new(ctx, s, isolated || (s->kind == STAGE_JSON && gets_private_seat(&ctx->caller)),
 		    ret, err) < 0)
 		return -1;

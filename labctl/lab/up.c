@@ -412,6 +412,7 @@ int lab_up(struct lab_ctx *ctx, struct lab *l, struct err *err)
 
 	/* An engine that is down is told of before there is anything to take back. */
 	if (lab_ctx_engine(ctx, &up.engine, err) < 0 ||
+	    limits_ceiling(&l->owner, &up.ceiling, err) < 0 ||
 	    lab_containers_check(ctx, l->name, err) < 0 || wiring_new(l, &w, err) < 0 ||
 	    claim_take(ctx, l, err) < 0)
 		return -1;
@@ -452,7 +453,8 @@ int lab_repair(struct lab_ctx *ctx, struct lab *l, struct strv *ret_mended, stru
 	struct bring up = { .ctx = ctx, .lab = l, .repair = true };
 	auto_wiring w = NULL;
 
-	if (lab_ctx_engine(ctx, &up.engine, err) < 0 || claim_restore(ctx, l, err) < 0 ||
+	if (lab_ctx_engine(ctx, &up.engine, err) < 0 ||
+	    limits_ceiling(&l->owner, &up.ceiling, err) < 0 || claim_restore(ctx, l, err) < 0 ||
 	    (l->orphaned && lab_containers_settle(ctx, l, err) < 0) || wiring_new(l, &w, err) < 0 ||
 	    proc_boot_id(l->boot_id, err) < 0)
 		return -1;

@@ -27,7 +27,9 @@
 #define STAGE_INTERFACES_MAX 64	  /* of one client */
 #define STAGE_ENDS_MAX	     1023 /* of one network: the ports of a kernel bridge */
 #define STAGE_LIST_MAX	     256  /* entries of any other list of a client; checks */
-#define STAGE_MTU_MIN	     68	  /* RFC 791: every module must forward 68 octets */
+#define STAGE_PROCESSES_MIN  16
+#define STAGE_PROCESSES_MAX  32768
+#define STAGE_MTU_MIN	     68 /* RFC 791: every module must forward 68 octets */
 #define STAGE_MTU_MAX	     65535
 #define STAGE_MTU_DEFAULT    1500
 
@@ -103,6 +105,8 @@ struct stage_client {
 	char *image;	     /* NULL: the default client image */
 	struct strv command; /* empty: the image's own */
 	struct strv env;     /* "K=V" */
+	uint64_t memory;     /* bytes; 0: the default */
+	uint32_t processes;  /* 0: the default */
 	struct strv start;   /* shell commands, run once the client is wired, in order */
 };
 

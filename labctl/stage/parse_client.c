@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "base/parse.h"
 
 #include "base/banned.h"
 
@@ -388,6 +389,29 @@ static void read_env(void *ctx, const struct node *n, void *target)
 	}
 }
 
+static void read_memory(void *ctx, const struct node *n, void *target)
+{
+	struct stage_client *c = target;
+	struct parse *p = ctx;
+	char quoted[QUOTE_TEXT];
+	const char *text;
+
+	if (!node_string(p->r, n, &text) || parse_memory(text, &c->memory, ERR_IGNORED) == 0)
+		return;
+	reader_add(p->r, n, "'%s' is no amount of memory", node_quote(text, quoted));
+	reader_hint(p->r, "as in \"512M\" or \"2G\": 10M to 999999M, 1G to 999G");
+}
+
+static void read_processes(void *ctx, const struct node *n, void *target)
+{
+	struct stage_client *c = target;
+	struct parse *p = ctx;
+	long long v;
+
+	if (node_integer(p->r, n, STAGE_PROCESSES_MIN, STAGE_PROCESSES_MAX, &v))
+		c->processes = (uint32_t)v;
+}
+
 static void read_start(void *ctx, const struct node *n, void *target)
 {
 	struct stage_client *c = target;
@@ -409,6 +433,8 @@ void parse_client(struct parse *p, const struct node *n, struct stage_client *c)
 		{ "image", false, read_image },
 		{ "command", false, read_command },
 		{ "env", false, read_env },
+		{ "memory", false, read_memory },
+		{ "processes", false, read_processes },
 		{ "start", false, read_start },
 	};
 

@@ -76,7 +76,7 @@ static int do_run(struct engine *e, char **argv, int *ret_code, struct err *err)
 		.labels = labels,
 		.binds = &bind,
 		.n_binds = 1,
-		.cap_add = caps,
+		.caps = caps,
 	};
 	auto_free char *create = xasprintf("/containers/create?name=%s", argv[0]);
 	auto_free char *start = xasprintf("/containers/%s/start", argv[0]);

@@ -25,7 +25,9 @@ static void create_body(void **state)
 		.labels = labels,
 		.binds = binds,
 		.n_binds = 2,
-		.cap_add = caps,
+		.caps = caps,
+		.memory = 64 << 20,
+		.processes = 10,
 	};
 	json_t *body = container_create_body(&spec);
 	auto_free char *text = json_dumps(body, JSON_COMPACT | JSON_SORT_KEYS);
@@ -35,9 +37,13 @@ static void create_body(void **state)
 	assert_string_equal(
 		text,
 		"{\"Cmd\":[\"sleep\",\"9\"],\"Env\":[\"A=b\"],\"HostConfig\":{\"CapAdd\":[\"NET_"
-		"ADMIN\",\"NET_RAW\"],\"Mounts\":[{\"ReadOnly\":false,\"Source\":\"/"
+		"ADMIN\",\"NET_RAW\"],\"CapDrop\":[\"ALL\"],\"LogConfig\":{\"Config\":{\"max-"
+		"size\":\"4m\"},\"Type\":\"json-file\"},\"Memory\":67108864,\"MemorySwap\":"
+		"67108864,\"Mounts\":[{\"ReadOnly\":false,\"Source\":\"/"
 		"a:b\",\"Target\":\"/~/src\",\"Type\":\"bind\"},{\"ReadOnly\":true,\"Source\":\"/"
-		"c\",\"Target\":\"/d\",\"Type\":\"bind\"}],\"RestartPolicy\":{\"Name\":\"no\"}},"
+		"c\",\"Target\":\"/"
+		"d\",\"Type\":\"bind\"}],\"PidsLimit\":10,\"RestartPolicy\":{\"Name\":\"no\"},"
+		"\"SecurityOpt\":[\"no-new-privileges\"]},"
 		"\"Hostname\":\"client1\",\"Image\":\"i:t\",\"Labels\":{\"labctl.client\":"
 		"\"client1\",\"labctl.lab\":\"x\"},\"NetworkDisabled\":true}");
 	spec = (struct container_spec){ .image = "i" };
