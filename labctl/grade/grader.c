@@ -184,13 +184,17 @@ static int write_pcap(struct grader *g, const struct result *r, struct err *err)
 	const struct grader_options *o = g->options;
 	auto_file_rights as_caller = { 0 };
 	auto_free char *path = NULL;
+	bool cut = false;
 
 	if (!o->pcap_dir || (o->pcap_failures && r->verdict == VERDICT_PASS))
 		return 0;
 	if (o->pcap_as && file_rights_of(o->pcap_as, &as_caller, err) < 0)
 		return -1;
 	path = xasprintf("%s/%s.pcap", o->pcap_dir, r->id);
-	return pcap_write_journal(g->probe, path, err);
+	if (pcap_write_journal(g->probe, path, &g->pcap_room, &cut, err) < 0)
+		return -1;
+	g->pcap_cut = g->pcap_cut || cut;
+	return 0;
 }
 
 static int try_check(struct grader *g, struct result *r, struct err *err)
@@ -406,6 +410,14 @@ static int run(struct grader *g, struct results *ret, struct err *err)
 	return judge_fairness(g, ret, &fair, err);
 }
 
+static void note_cut(struct results *r)
+{
+	auto_free char *before = steal_ptr(&r->notice);
+
+	r->notice = xasprintf("%s%sThe capture files are not complete: they end at %u MB in all.",
+			      before ? before : "", before ? " " : "", PCAP_TOTAL_MAX >> 20);
+}
+
 static int make_pcap_dir(const struct grader_options *o, struct err *err)
 {
 	auto_file_rights as_caller = { 0 };
@@ -417,7 +429,9 @@ static int make_pcap_dir(const struct grader_options *o, struct err *err)
 
 int grade(struct arena *a, const struct grader_options *o, struct results *ret, struct err *err)
 {
-	struct grader g = { .arena = a, .stage = a->stage, .options = o };
+	struct grader g = {
+		.arena = a, .stage = a->stage, .options = o, .pcap_room = PCAP_TOTAL_MAX
+	};
 	auto_results results = { .seed = o->seed };
 	uint64_t start = clock_mono_ns();
 	int r = results_make(a->stage, o, &results, err);
@@ -426,6 +440,8 @@ int grade(struct arena *a, const struct grader_options *o, struct results *ret, 
 		r = make_pcap_dir(o, err);
 	if (r == 0)
 		r = run(&g, &results, err);
+	if (r == 0 && g.pcap_cut)
+		note_cut(&results);
 	runner_stop(g.runner);
 	for (size_t i = 0; i < g.n_places; i++)
 		close(g.places[i].sink);

@@ -100,6 +100,8 @@ struct grader {
 	uint64_t slowest_ns; /* the slowest answer of a control so far */
 	double slowness;     /* of this computer now: 1 when idle */
 	struct trial *trial; /* the one that runs */
+	size_t pcap_room;    /* bytes that capture files still take */
+	bool pcap_cut;	     /* and they were too few */
 };
 
 /* How long silence is listened to after a control was answered. */

@@ -10,6 +10,8 @@
 
 #include "base/banned.h"
 
+#define RECORD_HEADER 16 /* bytes before each frame */
+
 DEFINE_AUTO(pcap, pcap_t *, pcap_close, NULL)
 DEFINE_AUTO(pcap_dumper, pcap_dumper_t *, pcap_dump_close, NULL)
 
@@ -20,7 +22,8 @@ static int by_time(const void *a, const void *b)
 	return (x->ns > y->ns) - (x->ns < y->ns);
 }
 
-int pcap_write_journal(const struct probe *p, const char *path, struct err *err)
+int pcap_write_journal(const struct probe *p, const char *path, size_t *room, bool *ret_cut,
+		       struct err *err)
 {
 	auto_cleanup(pcap) pcap_t *pc =
 		pcap_open_dead_with_tstamp_precision(DLT_EN10MB, FRAME_MAX,
@@ -35,10 +38,18 @@ int pcap_write_journal(const struct probe *p, const char *path, struct err *err)
 	for (size_t i = 0; i < n; i++)
 		order[i] = probe_get(p, i);
 	qsort(order, n, sizeof(*order), by_time);
+	*ret_cut = false;
 	for (size_t i = 0; i < n; i++) {
+		size_t size = order[i]->len + RECORD_HEADER;
+
 		struct pcap_pkthdr h = { .caplen = (bpf_u_int32)order[i]->len,
 					 .len = (bpf_u_int32)order[i]->len };
 
+		if (size > *room) {
+			*ret_cut = true;
+			break;
+		}
+		*room -= size;
 		/* With nanosecond precision tv_usec holds nanoseconds. */
 		h.ts.tv_sec = (time_t)(order[i]->ns / NS_PER_S);
 		h.ts.tv_usec = (suseconds_t)(order[i]->ns % NS_PER_S);

@@ -5,7 +5,12 @@
 
 #include "grade/probe.h"
 
-/* Writes the journal, in order of time, sent and received frames alike. */
-int pcap_write_journal(const struct probe *p, const char *path, struct err *err) MUST_CHECK;
+/* All capture files of one grading: a program that floods must not fill the disk. */
+#define PCAP_TOTAL_MAX (64u << 20)
+
+/* Writes the journal, in order of time, sent and received frames alike, for as long as *room has
+ * bytes left, which become fewer. *ret_cut: frames were left out. */
+int pcap_write_journal(const struct probe *p, const char *path, size_t *room, bool *ret_cut,
+		       struct err *err) MUST_CHECK;
 
 #endif

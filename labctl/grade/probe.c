@@ -51,7 +51,7 @@ struct probe {
 	struct watch *watches;
 	size_t n_watches;
 	struct seen **journal;
-	size_t n_journal, cap_journal;
+	size_t n_journal, cap_journal, journal_bytes;
 	unsigned overflowed;
 	probe_frame_fn *on_frame;
 	void *on_frame_arg;
@@ -95,6 +95,7 @@ static void journal_clear(struct probe *p)
 	for (size_t i = 0; i < p->n_journal; i++)
 		free(p->journal[i]);
 	p->n_journal = 0;
+	p->journal_bytes = 0;
 	p->overflowed = 0;
 }
 
@@ -187,7 +188,7 @@ static struct seen *journal_add(struct probe *p, unsigned port, const void *byte
 {
 	struct seen *s;
 
-	if (p->n_journal >= PROBE_JOURNAL_MAX) {
+	if (p->n_journal >= PROBE_JOURNAL_MAX || len > PROBE_JOURNAL_BYTES - p->journal_bytes) {
 		p->overflowed++;
 		return NULL;
 	}
@@ -203,6 +204,7 @@ static struct seen *journal_add(struct probe *p, unsigned port, const void *byte
 	memcpy(s->bytes, bytes, len);
 	frame_decode(s->bytes, len, &s->f);
 	p->journal[p->n_journal++] = s;
+	p->journal_bytes += len;
 	return s;
 }
 

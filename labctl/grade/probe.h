@@ -14,7 +14,9 @@
 #include "base/err.h"
 #include "grade/frame.h"
 
-#define PROBE_JOURNAL_MAX 65536 /* frames kept; later ones are only counted */
+/* Frames and bytes kept; what comes later is only counted. */
+#define PROBE_JOURNAL_MAX   65536
+#define PROBE_JOURNAL_BYTES (64u << 20)
 
 #define NS_PER_MS 1000000ull
 #define NS_PER_S  1000000000ull
