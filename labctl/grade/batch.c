@@ -21,6 +21,7 @@
 #include "base/mem.h"
 #include "base/rights.h"
 #include "grade/grading.h"
+#include "grade/request.h"
 #include "grade/submission.h"
 #include "lab/lab.h"
 
@@ -81,7 +82,7 @@ static uint64_t now_ms(void)
 /* Processes */
 
 /* Never returns. */
-static void child(const struct run *r, char *const *argv, int said, pid_t parent)
+static void child(const struct run *r, char *const *argv, int input, int said, pid_t parent)
 {
 	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
 	sigset_t none;
@@ -96,15 +97,16 @@ static void child(const struct run *r, char *const *argv, int said, pid_t parent
 		signal(sig, SIG_DFL);
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
-	if (null < 0 || dup2(null, STDIN_FILENO) < 0 || dup2(null, STDOUT_FILENO) < 0 ||
-	    dup2(said, STDERR_FILENO) < 0)
+	if (null < 0 || dup2(input < 0 ? null : input, STDIN_FILENO) < 0 ||
+	    dup2(null, STDOUT_FILENO) < 0 || dup2(said, STDERR_FILENO) < 0)
 		_exit(1);
 	execv(r->ctx->exe, argv);
 	dprintf(STDERR_FILENO, "cannot run '%s': %m\n", r->ctx->exe);
 	_exit(1);
 }
 
-static int spawn(const struct run *r, struct slot *s, char *const *argv, struct err *err)
+/* input: its standard input; -1: none. */
+static int spawn(const struct run *r, struct slot *s, char *const *argv, int input, struct err *err)
 {
 	pid_t parent = getpid();
 
@@ -117,7 +119,7 @@ static int spawn(const struct run *r, struct slot *s, char *const *argv, struct 
 	if (s->pid < 0)
 		return err_set(err, ERR_ENV, errno, "cannot start a process");
 	if (s->pid == 0)
-		child(r, argv, s->said, parent);
+		child(r, argv, input, s->said, parent);
 	/* glibc 2.35 (Ubuntu 22.04) has no wrapper yet. */
 	s->pidfd = (int)syscall(SYS_pidfd_open, s->pid, 0);
 	if (s->pidfd >= 0)
@@ -149,9 +151,23 @@ static int clear_out(const struct run *r, const char *dir, struct err *err)
 	return fs_remove(path, err);
 }
 
+static int request_of(const struct run *r, const struct slot *s, int *ret_fd, struct err *err)
+{
+	auto_free char *dir = xasprintf("%s/%s", r->submissions, r->b->rows[s->row].name);
+	const struct grading g = { .stage = r->b->stage->dir,
+				   .dir = dir,
+				   .out = s->out,
+				   .command = r->o->command,
+				   .seed = r->o->seed,
+				   .timeout_s = r->o->timeout_s };
+
+	return request_write(&g, ret_fd, err);
+}
+
 static int begin(struct run *r, struct slot *s, struct err *err)
 {
 	const struct batch_options *o = r->o;
+	auto_fd request = -1;
 	auto_strv argv = { 0 };
 
 	s->row = r->next++;
@@ -164,15 +180,8 @@ static int begin(struct run *r, struct slot *s, struct err *err)
 	strv_add(&argv, "-q");
 	strv_addf(&argv, "--lab=%s", s->lab);
 	strv_add(&argv, "grade-one");
-	strv_addf(&argv, "--seed=%llu", (unsigned long long)o->seed);
-	strv_addf(&argv, "--timeout=%u", o->timeout_s);
-	if (o->command)
-		strv_addf(&argv, "--run=%s", o->command);
-	strv_add(&argv, r->b->stage->dir);
-	strv_addf(&argv, "%s/%s", r->submissions, r->b->rows[s->row].name);
-	strv_add(&argv, s->out);
 	if (make_out(r, s->out, err) < 0 || clear_out(r, s->out, err) < 0 ||
-	    spawn(r, s, argv.v, err) < 0) {
+	    request_of(r, s, &request, err) < 0 || spawn(r, s, argv.v, request, err) < 0) {
 		free(steal_ptr(&s->out));
 		r->done++;
 		return -1;
@@ -295,7 +304,7 @@ static void recover(struct run *r, struct slot *s)
 	strv_add(&argv, "stage-stop");
 	s->phase = PHASE_RECOVERY;
 	s->deadline_ms = now_ms() + RECOVERY_MS;
-	if (spawn(r, s, argv.v, &e) == 0)
+	if (spawn(r, s, argv.v, -1, &e) == 0)
 		return;
 	log_warn("lab '%s' is left behind: %s", s->lab, e.msg);
 	retire(r, s);

@@ -56,6 +56,7 @@ static int limit(int resource, rlim_t value, struct err *err)
 	return 0;
 }
 
+/* A core file of at most one byte: with 0 the kernel would still start the host's core handler. */
 static int set_limits(const struct sandbox *s, struct err *err)
 {
 	/* Address space says little about memory, and some languages reserve a lot of it: it is
@@ -64,7 +65,7 @@ static int set_limits(const struct sandbox *s, struct err *err)
 		return -1;
 	if (limit(RLIMIT_NPROC, s->limits.pids, err) < 0 || limit(RLIMIT_CPU, s->cpu_s, err) < 0 ||
 	    limit(RLIMIT_FSIZE, SANDBOX_COPY_MAX, err) < 0 ||
-	    limit(RLIMIT_NOFILE, FILES_MAX, err) < 0 || limit(RLIMIT_CORE, 0, err) < 0 ||
+	    limit(RLIMIT_NOFILE, FILES_MAX, err) < 0 || limit(RLIMIT_CORE, 1, err) < 0 ||
 	    limit(RLIMIT_MSGQUEUE, 0, err) < 0)
 		return -1;
 	return 0;

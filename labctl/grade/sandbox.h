@@ -10,9 +10,10 @@
  *            With its end, every process that the program ever started is gone.
  *   program  a user id of its own, no groups, CAP_NET_RAW and CAP_NET_ADMIN and nothing else.
  *
- * It has the seat's network namespace, process, mount, IPC and UTS namespaces of its own, the
- * computer's files read-only and without what is private (see `hide`), a copy of the submission
- * as its working directory, and limits on memory, processes, processor time, files.
+ * It has the seat's network namespace, process, mount, IPC and UTS namespaces of its own, a root of
+ * its own with the host's programs and settings read-only and without what is private (see `hide`),
+ * a few devices, a read-only /proc/sys, a /proc that shows its own processes only, a copy of the
+ * submission as its working directory, and limits on memory, processes, processor time, files.
  */
 #ifndef LABCTL_GRADE_SANDBOX_H
 #define LABCTL_GRADE_SANDBOX_H

@@ -6,8 +6,9 @@
 #include "base/err.h"
 
 /* Lasting, for this process and all it starts: no new privileges (setuid programs stay what they
- * are), and EPERM for namespaces, mounts, BPF programs, keys, io_uring: the kernel's
- * wider doors. A kernel without filters: only the first. */
+ * are), EPERM for namespaces, mounts, BPF programs, keys, io_uring, modules and every call of another
+ * architecture or ABI, and EAFNOSUPPORT for sockets other than packet, IPv4, IPv6, Unix and netlink
+ * ones. A kernel without filters: only the first. */
 int sandbox_filter(struct err *err) MUST_CHECK;
 
 #endif

@@ -2,7 +2,6 @@
 /* sandbox_mounts.c - what a program in the sandbox finds: files, network, its own copy. */
 #include "grade/sandbox.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -23,13 +22,22 @@
 #include "base/banned.h"
 
 #define TMPFS_FLAGS (MS_NOSUID | MS_NODEV)
+#define NEW_ROOT    "/tmp" /* until it is the root: any directory that every host has */
 
 /* Where programs write while they run. */
 static const char *const scratch[] = { "/tmp", "/var/tmp", "/dev/shm" };
-/* What programs are made of, and the kernel's views. All else at the top is somebody's. */
-static const char *const shown[] = { "bin",   "dev",	"etc", "gnu", "lib",  "lib32",
-				     "lib64", "libx32", "nix", "opt", "proc", "sbin",
-				     "snap",  "sys",	"tmp", "usr", "var" };
+/* What programs are made of. All else at the top is somebody's. */
+static const char *const shown[] = { "bin",    "etc", "gnu", "lib",  "lib32", "lib64",
+				     "libx32", "nix", "opt", "sbin", "snap",  "usr" };
+/* What programs look for; and mount points. */
+static const char *const empty[] = { "dev", "home", "mnt", "proc",    "root",	 "run",	   "srv",
+				     "sys", "tmp",  "var", "var/tmp", "dev/shm", "dev/pts" };
+static const char *const devices[] = { "null", "zero", "full", "random", "urandom", "tty" };
+static const char *const device_links[][2] = { { "pts/ptmx", "dev/ptmx" },
+					       { "/proc/self/fd", "dev/fd" },
+					       { "/proc/self/fd/0", "dev/stdin" },
+					       { "/proc/self/fd/1", "dev/stdout" },
+					       { "/proc/self/fd/2", "dev/stderr" } };
 
 static int enter_namespaces(const char *seat, struct err *err)
 {
@@ -43,103 +51,137 @@ static int enter_namespaces(const char *seat, struct err *err)
 		return err_set(err, ERR_ENV, errno, "cannot make namespaces");
 	if (sethostname("router", 6) < 0)
 		return err_set(err, ERR_ENV, errno, "cannot set the host name");
-	return 0;
-}
-
-/* All that is there now, once and for all; what is mounted later is as it is mounted. */
-static int make_read_only(struct err *err)
-{
-	struct mount_attr attr = { .attr_set = MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID };
-
 	if (mount("", "/", "none", MS_PRIVATE | MS_REC, NULL) < 0)
 		return err_set(err, ERR_ENV, errno, "cannot make the mounts private");
-	/* glibc 2.35 (Ubuntu 22.04) has no wrapper yet. */
-	if (syscall(SYS_mount_setattr, AT_FDCWD, "/", AT_RECURSIVE, &attr, sizeof(attr)) < 0)
-		return err_set(err, ERR_ENV, errno, "cannot make the files read-only");
 	return 0;
 }
 
 static int mount_tmpfs(const char *path, unsigned long flags, const char *options, struct err *err)
 {
-	if (mount("tmpfs", path, "tmpfs", TMPFS_FLAGS | flags, options) < 0)
+	if (mount("tmpfs", path, "tmpfs", flags, options) < 0)
 		return err_set(err, ERR_ENV, errno, "cannot mount a tmpfs at '%s'", path);
 	return 0;
 }
 
-/* Below a directory that is hidden already there is nothing to hide. */
+/* A directory with all that is mounted below it, read-only; a link as a link. */
+static int show(const char *name, struct err *err)
+{
+	auto_free char *from = xasprintf("/%s", name), *to = xasprintf(NEW_ROOT "/%s", name);
+	struct mount_attr attr = { .attr_set = MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID |
+					       MOUNT_ATTR_NODEV };
+	char target[PATH_MAX] = "";
+	struct stat st;
+
+	if (lstat(from, &st) < 0)
+		return 0;
+	if (S_ISLNK(st.st_mode) && readlink(from, target, sizeof(target) - 1) > 0 &&
+	    symlink(target, to) == 0)
+		return 0;
+	if (!S_ISDIR(st.st_mode))
+		return 0;
+	if (mkdir(to, 0755) < 0 || mount(from, to, NULL, MS_BIND | MS_REC, NULL) < 0)
+		return err_set(err, ERR_ENV, errno, "cannot show '%s'", from);
+	/* glibc 2.35 (Ubuntu 22.04) has no wrapper yet. */
+	if (syscall(SYS_mount_setattr, AT_FDCWD, to, AT_RECURSIVE, &attr, sizeof(attr)) < 0)
+		return err_set(err, ERR_ENV, errno, "cannot make '%s' read-only", from);
+	return 0;
+}
+
+/* A directory below one that is shown. */
 static int hide(const char *path, struct err *err)
 {
 	char real[PATH_MAX];
+	auto_free char *here = NULL;
 
-	if (!realpath(path, real) || !fs_is_dir(real) || strcmp(real, "/") == 0)
+	if (!realpath(path, real) || strcmp(real, "/") == 0)
 		return 0;
-	return mount_tmpfs(real, MS_RDONLY | MS_NOEXEC, "size=4k,mode=755", err);
+	here = xasprintf(NEW_ROOT "%s", real);
+	if (!fs_is_dir(here))
+		return 0;
+	return mount_tmpfs(here, TMPFS_FLAGS | MS_RDONLY | MS_NOEXEC, "size=4k,mode=755", err);
 }
 
-static bool is_shown(const char *name)
+static int make_devices(struct err *err)
 {
+	if (mount_tmpfs(NEW_ROOT "/dev", MS_NOSUID | MS_NOEXEC, "size=64k,mode=755", err) < 0)
+		return -1;
+	for (size_t i = 0; i < ARRAY_SIZE(devices); i++) {
+		auto_free char *from = xasprintf("/dev/%s", devices[i]);
+		auto_free char *to = xasprintf(NEW_ROOT "/dev/%s", devices[i]);
+		auto_fd fd = open(to, O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, 0600);
+
+		if (fd < 0 || mount(from, to, NULL, MS_BIND, NULL) < 0)
+			return err_set(err, ERR_ENV, errno, "cannot show '%s'", from);
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(device_links); i++) {
+		auto_free char *to = xasprintf(NEW_ROOT "/%s", device_links[i][1]);
+
+		if (symlink(device_links[i][0], to) < 0)
+			return err_set(err, ERR_ENV, errno, "cannot make '%s'", to);
+	}
+	return 0;
+}
+
+static int make_dirs(const char *const *names, size_t n, struct err *err)
+{
+	for (size_t i = 0; i < n; i++) {
+		auto_free char *path = xasprintf(NEW_ROOT "/%s", names[i]);
+
+		if (mkdir(path, 0755) < 0 && errno != EEXIST)
+			return err_set(err, ERR_ENV, errno, "cannot make '%s'", path);
+	}
+	return 0;
+}
+
+/* A root of its own, with what is listed and nothing else: not even the names of what else is
+ * mounted on this host. */
+static int make_root(const struct strv *hidden, struct err *err)
+{
+	if (mount_tmpfs(NEW_ROOT, TMPFS_FLAGS, "size=1m,mode=755", err) < 0 ||
+	    make_dirs(empty, 1, err) < 0 || make_devices(err) < 0 ||
+	    make_dirs(empty, ARRAY_SIZE(empty), err) < 0)
+		return -1;
 	for (size_t i = 0; i < ARRAY_SIZE(shown); i++) {
-		if (strcmp(name, shown[i]) == 0)
-			return true;
-	}
-	return false;
-}
-
-/* /home, /root, /run, /mnt, /srv, whatever there is: other people's files, sockets. */
-static int hide_top(struct err *err)
-{
-	auto_dir top = opendir("/");
-	const struct dirent *entry;
-
-	if (!top)
-		return err_set(err, ERR_ENV, errno, "cannot open '/'");
-	while ((entry = readdir(top))) {
-		auto_free char *path = xasprintf("/%s", entry->d_name);
-		struct stat st;
-
-		if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0 ||
-		    is_shown(entry->d_name) || lstat(path, &st) < 0 || !S_ISDIR(st.st_mode))
-			continue;
-		if (hide(path, err) < 0)
+		if (show(shown[i], err) < 0)
 			return -1;
 	}
-	return 0;
-}
-
-/* Spool, mail, logs, databases, the containers' files: nothing of /var is a program's. */
-static int hide_var(struct err *err)
-{
-	if (mount_tmpfs("/var", MS_NOEXEC, "size=4k,mode=755", err) < 0)
-		return -1;
-	if (mkdir("/var/tmp", 0755) < 0)
-		return err_set(err, ERR_ENV, errno, "cannot make '/var/tmp'");
-	return 0;
-}
-
-static int hide_all(const struct strv *more, struct err *err)
-{
-	if (hide_top(err) < 0)
-		return -1;
-	for (size_t i = 0; i < more->n; i++) {
-		if (hide(more->v[i], err) < 0)
+	for (size_t i = 0; i < hidden->n; i++) {
+		if (hide(hidden->v[i], err) < 0)
 			return -1;
 	}
-	if (hide_var(err) < 0)
-		return -1;
 	for (size_t i = 0; i < ARRAY_SIZE(scratch); i++) {
-		if (fs_is_dir(scratch[i]) &&
-		    mount_tmpfs(scratch[i], 0, "size=64m,nr_inodes=4k,mode=1777", err) < 0)
+		auto_free char *path = xasprintf(NEW_ROOT "%s", scratch[i]);
+
+		if (mount_tmpfs(path, TMPFS_FLAGS, "size=64m,nr_inodes=4k,mode=1777", err) < 0)
 			return -1;
 	}
 	return 0;
 }
 
+static int enter_root(struct err *err)
+{
+	/* The old root is put on top of the new one, and taken off. */
+	if (chdir(NEW_ROOT) < 0 || syscall(SYS_pivot_root, ".", ".") < 0 ||
+	    umount2(".", MNT_DETACH) < 0 || chdir("/") < 0)
+		return err_set(err, ERR_ENV, errno, "cannot enter the sandbox's root");
+	return 0;
+}
+
+/* Of processes, a program finds those of its own user: not the first one, which is ours. */
 static int mount_kernel_views(struct err *err)
 {
-	if (mount("proc", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL) < 0)
+	const unsigned long flags = MS_NOSUID | MS_NODEV | MS_NOEXEC;
+
+	if (mount("proc", "/proc", "proc", flags, "hidepid=invisible") < 0)
 		return err_set(err, ERR_ENV, errno, "cannot mount /proc");
-	if (mount("sysfs", "/sys", "sysfs", MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL) < 0)
+	if (mount("/proc/sys", "/proc/sys", NULL, MS_BIND, NULL) < 0 ||
+	    mount("", "/proc/sys", "none", MS_REMOUNT | MS_BIND | MS_RDONLY | flags, NULL) < 0)
+		return err_set(err, ERR_ENV, errno, "cannot make /proc/sys read-only");
+	if (mount("sysfs", "/sys", "sysfs", MS_RDONLY | flags, NULL) < 0)
 		return err_set(err, ERR_ENV, errno, "cannot mount /sys");
+	if (mount("devpts", "/dev/pts", "devpts", MS_NOSUID | MS_NOEXEC,
+		  "newinstance,ptmxmode=0666,mode=620") < 0)
+		return err_set(err, ERR_ENV, errno, "cannot mount /dev/pts");
 	return 0;
 }
 
@@ -182,7 +224,7 @@ static int copy_submission(const struct sandbox *s, int submission, struct err *
 
 	if (mkdir(SANDBOX_DIR, 0755) < 0)
 		return err_set(err, ERR_ENV, errno, "cannot make '%s'", SANDBOX_DIR);
-	if (mount_tmpfs(SANDBOX_DIR, 0, options, err) < 0)
+	if (mount_tmpfs(SANDBOX_DIR, TMPFS_FLAGS, options, err) < 0)
 		return -1;
 	if (fchdir(submission) < 0)
 		return err_set(err, ERR_ENV, errno, "cannot enter the submission");
@@ -196,13 +238,15 @@ static int copy_submission(const struct sandbox *s, int submission, struct err *
 
 int sandbox_arrange(const struct sandbox *s, int submission, struct err *err)
 {
-	if (enter_namespaces(s->seat_ns, err) < 0 || make_read_only(err) < 0 ||
-	    hide_all(s->hide, err) < 0 || mount_kernel_views(err) < 0 ||
-	    mount("", "/mnt", "none", MS_REMOUNT | TMPFS_FLAGS, "size=1m,mode=755") < 0 ||
+	const unsigned long fixed = MS_REMOUNT | MS_RDONLY | MS_NOSUID;
+
+	if (enter_namespaces(s->seat_ns, err) < 0 || make_root(s->hide, err) < 0 ||
+	    enter_root(err) < 0 || mount_kernel_views(err) < 0 ||
 	    copy_submission(s, submission, err) < 0 ||
 	    fs_write(SANDBOX_LAB_FILE, s->lab_json, strlen(s->lab_json), 0444, false, err) < 0)
 		return -1;
-	if (mount("", "/mnt", "none", MS_REMOUNT | MS_RDONLY | TMPFS_FLAGS, NULL) < 0)
-		return err_set(err, ERR_ENV, errno, "cannot make /mnt read-only");
+	if (mount("", "/dev", "none", fixed | MS_NOEXEC, NULL) < 0 ||
+	    mount("", "/", "none", fixed | MS_NODEV, NULL) < 0)
+		return err_set(err, ERR_ENV, errno, "cannot make the sandbox's root read-only");
 	return 0;
 }
