@@ -55,7 +55,7 @@ struct option {
 	enum complete complete;
 };
 
-#define OPTIONS_MAX 12
+#define OPTIONS_MAX 16
 
 struct args {
 	const char

@@ -4,7 +4,9 @@
 
 #include <limits.h>
 #include <string.h>
+#include <unistd.h>
 
+#include "base/caller.h"
 #include "base/mem.h"
 #include "base/parse.h"
 #include "base/str.h"
@@ -47,15 +49,24 @@ int netport_request(const struct cmd *cmd, const char *resource, const char *own
 {
 	const struct caller *caller = &cmd->ctx->caller;
 
+	/* In a book of his own a user is his own administrator: its file's rights say who writes. */
+	bool own = geteuid() != 0 || caller_is_administrator(caller);
+
 	/* Otherwise anyone could sign with a lab's name. */
 	if (owner && str_starts(owner, LEASE_LAB_OWNER) && caller->uid != 0) {
 		err_set(err, ERR_USAGE, 0, "'%.64s' names a lab", owner);
 		return err_hint(err, "choose another --owner; labs take their leases themselves");
 	}
+	if (owner && str_starts(owner, "portmaster") && !own) {
+		err_set(err, ERR_USAGE, 0, "'%.64s' names what the service keeps", owner);
+		return err_hint(err, "choose another --owner");
+	}
 	*ret = (struct lease_request){
 		.resource = resource,
 		.owner = owner ? owner : caller->name,
 		.uid = caller->uid,
+		.labs_ok = own,
+		.quota = own ? LEASE_NO_QUOTA : LEASE_QUOTA,
 	};
 	return 0;
 }
@@ -156,6 +167,8 @@ static int acquire(const struct args *args, struct store *s, const struct lease_
 	if (range ? pool_parse(req->resource, range, &pool, err) < 0
 		  : pool_get(s, req->resource, &pool, err) < 0)
 		return -1;
+	if (value && pool_check(&pool, value, err) < 0)
+		return -1;
 	return lease_acquire_any(s, req, &pool, value, hostview_usable, view, ret, err);
 }
 
@@ -188,7 +201,7 @@ const struct command cmd_netport_acquire = {
 		"your own. Prints the value, which is then neither leased to anyone else nor in "
 		"use on\n"
 		"this host. Without VALUE it comes from --range, else from the resource's pool;\n"
-		"with both, VALUE if it is free, else any of the range.\n\n"
+		"with both, VALUE (one of the range) if it is free, else any of the range.\n\n"
 		"  PORT=$(labctl netport acquire PORT --range 20000-29999)\n"
 		"  NET=$(labctl netport acquire SUBNET --range 10.64.0.0/16:24 --ttl 2h)",
 	.options = acquire_options,

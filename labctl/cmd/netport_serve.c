@@ -31,6 +31,7 @@ enum {
 	SERVE_ALLOW_REMOTE,
 	SERVE_OFFER_TTL,
 	SERVE_IDLE,
+	SERVE_QUOTA,
 };
 
 static const struct option serve_options[] = {
@@ -59,6 +60,8 @@ static const struct option serve_options[] = {
 			      COMPLETE_NOTHING },
 	[SERVE_IDLE] = { 0, "idle", "TIME", "patience with slow clients (default: 30s)",
 			 COMPLETE_NOTHING },
+	[SERVE_QUOTA] = { 0, "quota", "N", "leases that a user may hold (default: 1000)",
+			  COMPLETE_NOTHING },
 	{ 0 },
 };
 
@@ -112,6 +115,8 @@ static int serve_run(struct cmd *cmd, const struct args *args, struct err *err)
 
 	if (opt[SERVE_PORT] && parse_u32(opt[SERVE_PORT], 0, PORTS_LAST, &config.port, err) < 0)
 		return err_wrap(err, "--port");
+	if (opt[SERVE_QUOTA] && parse_u32(opt[SERVE_QUOTA], 1, UINT32_MAX, &config.quota, err) < 0)
+		return err_wrap(err, "--quota");
 	if (opt[SERVE_OFFER_TTL] &&
 	    netport_parse_ttl(opt[SERVE_OFFER_TTL], &config.offer_ms, err) < 0)
 		return err_wrap(err, "--offer-ttl");

@@ -5,7 +5,9 @@
 #include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
+#include "base/caller.h"
 #include "base/fault.h"
 #include "base/mem.h"
 #include "base/parse.h"
@@ -225,10 +227,31 @@ static int take_ports(struct claim *c, struct err *err)
 	return 0;
 }
 
+/* Each lab takes names and numbers of which others need some, too. */
+static int check_quota(const struct claim *c, struct err *err)
+{
+	const struct caller *caller = &c->ctx->caller;
+	const struct lease_filter filter = { .resource = "LAB", .uid = c->lab->owner.uid };
+	auto_lease_list labs = { 0 };
+
+	if (geteuid() != 0 || caller_is_administrator(caller))
+		return 0;
+	if (lease_list(c->store, &filter, &labs, err) < 0)
+		return -1;
+	if (labs.n < CLAIM_LABS_MAX)
+		return 0;
+	err_set(err, ERR_FAILED, 0, "user '%s' runs %zu labs, and may have no more", caller->name,
+		labs.n);
+	return err_hint(err, "stop one that is not needed: labctl --lab NAME stage-stop; 'labctl "
+			     "lab-list' shows them");
+}
+
 static int take_all(struct claim *c, struct err *err)
 {
 	const struct lab *l = c->lab;
 
+	if (check_quota(c, err) < 0)
+		return -1;
 	if (take(c, "LAB", l->name, NULL, NULL, err) < 0 || take_group(c, err) < 0)
 		return -1;
 	if (l->fabric_ns[0] && take_namespace(c, l->fabric_ns, err) < 0)
@@ -266,7 +289,9 @@ static int in_book(struct lab_ctx *ctx, struct lab *l, int (*fn)(struct claim *c
 		.req = { .owner = owner,
 			 .uid = l->owner.uid,
 			 .note = l->stage->name,
-			 .again_ok = true },
+			 .again_ok = true,
+			 .labs_ok = true,
+			 .quota = LEASE_NO_QUOTA },
 	};
 
 	if (fault_point("leases", err) < 0 ||

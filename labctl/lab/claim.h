@@ -6,9 +6,12 @@
 #include "lab/lab.h"
 #include "netport/lease.h"
 
+#define CLAIM_LABS_MAX 16 /* of one user who does not administer the host */
+
 /* Leases the lab's name, its link group, the names of its interfaces (the next free ones where
  * another lab has them) and namespaces, the subnets where the kernel owns the address, and host
- * ports; fills them in. All or none. ERR_CONFLICT names the holder. */
+ * ports; fills them in. All or none. ERR_CONFLICT names the holder;
+ * ERR_FAILED: the user has CLAIM_LABS_MAX labs. */
 int claim_take(struct lab_ctx *ctx, struct lab *l, struct err *err) MUST_CHECK;
 /* None: success. */
 int claim_release(const struct lab_ctx *ctx, const char *lab, struct err *err) MUST_CHECK;

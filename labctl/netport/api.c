@@ -58,6 +58,19 @@ bool caller_is_admin(const struct api_caller *who)
 	return who->scopes & SCOPE_ADMIN;
 }
 
+struct lease_request call_request(const struct call *c, const char *resource)
+{
+	const struct api_caller *who = &c->caller;
+	bool admin = caller_is_admin(who);
+
+	return (struct lease_request){ .resource = resource,
+				       .owner = who->owner,
+				       .uid = who->uid,
+				       .labs_ok = admin,
+				       .quota = admin || who->no_quota ? LEASE_NO_QUOTA
+								       : c->api->quota };
+}
+
 /* ---- replies ---- */
 
 void reply_json(struct call *c, unsigned status, json_t *doc)
@@ -193,10 +206,10 @@ static unsigned status_of(const struct err *err)
 	case ERR_NOT_FOUND:
 		return 404;
 	case ERR_CONFLICT:
-	case ERR_FAILED:
 		return 409;
+	case ERR_FAILED:
+		return err->sys == EPERM ? 403 : err->sys == EDQUOT ? 429 : 409;
 	case ERR_ENV:
-		return err->sys == EPERM ? 403 : 503;
 	case ERR_BUSY:
 	case ERR_INTERRUPTED:
 		return 503;

@@ -25,7 +25,7 @@
 
 #define API_ARGS_MAX   3
 #define API_BODY_MAX   (64 << 10)
-#define API_UID_NOBODY ((uid_t)65534) /* holder of what other hosts and tokens take */
+#define API_UID_NOBODY LEASE_UID_NOBODY
 #define API_GID_NOBODY ((gid_t)65534)
 
 enum api_family {
@@ -56,6 +56,7 @@ struct api_caller {
 	char owner[LEASE_OWNER_MAX + 1]; /* "alice", "token:ci", "127.0.0.1" */
 	uid_t uid;
 	unsigned scopes;
+	bool no_quota; /* root, the service's own user, an administrator */
 };
 
 enum param_type {
@@ -117,6 +118,7 @@ struct api {
 	struct ports *ports;
 	const struct route *const *tables; /* ends with NULL; each ends with a zero row */
 	int64_t offer_ms;		   /* life of portmaster's offers */
+	unsigned quota;			   /* leases a user may hold; 0: LEASE_QUOTA */
 	struct shell_rules *shell;	   /* NULL: nothing may be started */
 	json_t *system_info;
 	char *openapi; /* made at the first call */
@@ -163,10 +165,12 @@ void reply_data(struct call *c, json_t *data);		       /* {"data": …}; steals 
 void reply_data_bool(struct call *c, bool value);
 void reply_empty(struct call *c, unsigned status);
 bool caller_is_admin(const struct api_caller *who);
+/* The caller's wish for something of this resource. */
+struct lease_request call_request(const struct call *c, const char *resource);
 
 /* api_files.c */
 /* Until file_rights_restore(), this thread looks files and processes up with the rights of the caller,
- * or of nobody when that is no user of this host. ERR_ENV, EPERM when the service is not root's and
+ * or of nobody when that is no user of this host. ERR_FAILED, EPERM when the service is not root's and
  * the caller another user. */
 int call_files_begin(const struct call *c, struct file_rights *ret, struct err *err) MUST_CHECK;
 /* Does the caller find this path? */

@@ -37,9 +37,10 @@ int call_files_begin(const struct call *c, struct file_rights *ret, struct err *
 	*ret = (struct file_rights){ 0 };
 	if (c->caller.uid == geteuid())
 		return 0;
-	return err_set(
-		err, ERR_ENV, EPERM,
+	err_set(err, ERR_FAILED, 0,
 		"this service does not run as root: it looks at files for its own user only");
+	err->sys = EPERM;
+	return -1;
 }
 
 int call_path_exists(const struct call *c, const char *path, bool *ret, struct err *err)

@@ -52,27 +52,26 @@ static int lease_index(struct call *c, struct err *err)
 		.uid = mine ? c->caller.uid : LEASE_ANY_UID,
 	};
 	int64_t limit = call_query_int(c, "limit", LIST_DEFAULT);
-	int64_t offset = call_query_int(c, "offset", 0), total = 0;
+	static const char *const none[2];
+	const char *const hidden[2] = { IDEMPOTENCY, "PORTMASTER" };
+	int64_t offset = call_query_int(c, "offset", 0);
 	auto_lease_list list = { 0 };
+	size_t total;
 
 	if (limit < 1 || limit > LIST_MAX || offset < 0) {
 		api_fail(c, 400, "'limit' is 1 to %d, 'offset' 0 or more", LIST_MAX);
 		return 0;
 	}
-	if (lease_list(c->api->store, &filter, &list, err) < 0)
+	if (lease_page(c->api->store, &filter, filter.resource ? none : hidden, (size_t)offset,
+		       (size_t)limit, &list, &total, err) < 0)
 		return -1;
 	reply_empty(c, 200);
 	str_add(&c->reply.body, "{\"leases\":[");
 	for (size_t i = 0; i < list.n; i++) {
-		if (!filter.resource && lease_is_internal(&list.v[i]))
-			continue;
-		if (total >= offset && total < offset + limit) {
-			str_add(&c->reply.body, total > offset ? "," : "");
-			lease_text(&c->reply.body, &list.v[i]);
-		}
-		total++;
+		str_add(&c->reply.body, i ? "," : "");
+		lease_text(&c->reply.body, &list.v[i]);
 	}
-	str_addf(&c->reply.body, "],\"total\":%lld}", (long long)total);
+	str_addf(&c->reply.body, "],\"total\":%zu}", total);
 	return 0;
 }
 
@@ -161,8 +160,7 @@ static int take_wish(struct call *c, struct wish *w, struct err *err)
 	const json_t *check = json_object_get(c->body, "check");
 	const char *order = NULL;
 
-	w->req.owner = c->caller.owner;
-	w->req.uid = c->caller.uid;
+	w->req = call_request(c, NULL);
 	if (check_keys(c->body, known, err) < 0 ||
 	    take_text(c->body, "resource", &w->req.resource, err) < 0 ||
 	    take_text(c->body, "note", &w->req.note, err) < 0 ||
@@ -209,7 +207,7 @@ static int acquire_any(struct call *c, const struct wish *w, struct lease *ret, 
 	int rc = w->range ? pool_parse(w->req.resource, w->range, &pool, err)
 			  : pool_get(c->api->store, w->req.resource, &pool, err);
 
-	if (rc < 0)
+	if (rc < 0 || (w->range && w->prefer && pool_check(&pool, w->prefer, err) < 0))
 		return -1;
 	if (strcmp(w->req.resource, "PORT") == 0)
 		return take_port(c, w, &pool, ret, err);
@@ -284,11 +282,11 @@ static int remember(struct call *c, const char *key, const char *hash, const str
 	json_t *doc = json_pack("{s:s, s:s, s:s, s:I}", "request", hash, "resource", l->resource,
 				"value", l->value, "id", (json_int_t)l->id);
 	auto_free char *note = json_dumps(doc, JSON_COMPACT);
-	const struct lease_request req = { .resource = IDEMPOTENCY,
-					   .owner = "idempotency",
-					   .uid = c->caller.uid,
-					   .ttl_ms = IDEMPOTENCY_TTL_MS,
-					   .note = note };
+	struct lease_request req = call_request(c, IDEMPOTENCY);
+
+	req.owner = "idempotency";
+	req.ttl_ms = IDEMPOTENCY_TTL_MS;
+	req.note = note;
 
 	json_decref(doc);
 	return lease_acquire(c->api->store, &req, key, NULL, NULL, NULL, NULL, err);

@@ -68,17 +68,10 @@ static char *record_text(const struct lease *l)
 	return text;
 }
 
-static struct lease_request request_of(const struct call *c, const char *resource)
-{
-	return (struct lease_request){ .resource = resource,
-				       .owner = c->caller.owner,
-				       .uid = c->caller.uid };
-}
-
 /* 1: taken; 0: somebody has it; -1. */
 static int reserve_value(struct call *c, const char *resource, const char *value, struct err *err)
 {
-	const struct lease_request req = request_of(c, resource);
+	const struct lease_request req = call_request(c, resource);
 	struct err why = { 0 };
 
 	if (lease_acquire(c->api->store, &req, value, NULL, NULL, NULL, NULL, &why) == 0)
@@ -267,7 +260,7 @@ static int get_all_clients(struct call *c, struct err *err)
 
 static int get_port(struct call *c, struct err *err)
 {
-	const struct lease_request req = request_of(c, "PORT");
+	const struct lease_request req = call_request(c, "PORT");
 	uint32_t wanted = (uint32_t)call_query_int(c, "port", 0), port;
 	struct api *api = c->api;
 	struct err why = { 0 };

@@ -4,7 +4,8 @@
  *
  * An offer is the port's lease with an expiry; accepting it takes the expiry away, so a port that
  * was offered is never in nobody's hands between. The secret carries the port's number, whereby an
- * offer is found without a search.
+ * offer is found without a search. The book, which everyone may read, has only its hash: it is told
+ * to whoever asked for the offer, once, and not listed.
  */
 #include "netport/api_service.h"
 
@@ -15,6 +16,7 @@
 
 #include "base/mem.h"
 #include "base/parse.h"
+#include "netport/token.h"
 
 #include "base/banned.h"
 
@@ -27,14 +29,14 @@ void service_port_done(struct service_port *p)
 {
 	free(p->service);
 	free(p->name);
-	free(p->secret);
+	free(p->hash);
 	free(p->by);
 	*p = (struct service_port){ 0 };
 }
 
 bool service_port_of(const struct lease *l, struct service_port *ret)
 {
-	const char *name, *secret = NULL, *by = "";
+	const char *name, *hash = NULL, *by = "";
 	json_int_t created = l->created;
 	json_t *note;
 
@@ -42,7 +44,7 @@ bool service_port_of(const struct lease *l, struct service_port *ret)
 		return false;
 	name = strchr(l->owner, '/');
 	note = json_loads(l->note, 0, NULL);
-	if (!name || json_unpack(note, "{s:s, s?:s, s?:I}", "by", &by, "secret", &secret, "created",
+	if (!name || json_unpack(note, "{s:s, s?:s, s?:I}", "by", &by, "offer", &hash, "created",
 				 &created) < 0) {
 		json_decref(note);
 		return false;
@@ -52,9 +54,9 @@ bool service_port_of(const struct lease *l, struct service_port *ret)
 		.lease = l,
 		.service = xstrndup(service, (size_t)(name - service)),
 		.name = xstrdup(name + 1),
-		.secret = secret ? xstrdup(secret) : NULL,
+		.hash = hash ? xstrdup(hash) : NULL,
 		.by = xstrdup(by),
-		.state = secret ? PORT_OFFERED : PORT_REGISTERED,
+		.state = hash ? PORT_OFFERED : PORT_REGISTERED,
 		.created = created,
 	};
 	json_decref(note);
@@ -99,13 +101,14 @@ static json_t *created_text(int64_t ms)
 	return json_string(text);
 }
 
-static json_t *to_json(const struct service_port *p)
+/* secret NULL: not told. */
+static json_t *to_json(const struct service_port *p, const char *secret)
 {
 	json_t *doc = json_pack("{s:s, s:s, s:o}", "service", p->service, "name", p->name, "port",
 				json_integer(strtoll(p->lease->value, NULL, 10)));
 
-	if (p->state == PORT_OFFERED)
-		json_object_set_new(doc, "secret", json_string(p->secret));
+	if (secret)
+		json_object_set_new(doc, "secret", json_string(secret));
 	json_object_set_new(doc, "created", created_text(p->created));
 	return doc;
 }
@@ -149,17 +152,23 @@ static uint32_t secret_port(const char *secret)
 	return (v[0] ^ v[2]) << 8 | (v[1] ^ v[3]);
 }
 
-/* Does not tell by its time how much of the secret was right. */
-static bool same_secret(const char *a, const char *b)
+/* 122 random bits need no slow hash. A UUID may be written in upper case. */
+static void hash_secret(const char *secret, char ret[static TOKEN_HASH])
 {
-	unsigned char diff = 0;
+	auto_free char *text = xstrdup(secret);
 
-	if (strlen(a) != strlen(b))
-		return false;
-	for (size_t i = 0; a[i]; i++)
-		diff |= (unsigned char)(tolower((unsigned char)a[i]) ^
-					tolower((unsigned char)b[i]));
-	return diff == 0;
+	for (char *s = text; *s; s++)
+		*s = (char)tolower((unsigned char)*s);
+	sha256_hex(text, strlen(text), ret);
+}
+
+/* What its time tells is a hash's beginning, which leads to no secret. */
+static bool is_secret_of(const struct service_port *p, const char *secret)
+{
+	char hash[TOKEN_HASH];
+
+	hash_secret(secret, hash);
+	return strcmp(hash, p->hash) == 0;
 }
 
 /* A list that keeps the lease which *ret borrows. 1: found; 0; -1. */
@@ -197,7 +206,7 @@ static int reply_list(struct call *c, enum port_state state, struct err *err)
 		auto_service_port p = { 0 };
 
 		if (service_port_of(&list.v[i], &p) && p.state == state)
-			json_array_append_new(doc, to_json(&p));
+			json_array_append_new(doc, to_json(&p, NULL));
 	}
 	reply_json(c, 200, doc);
 	return 0;
@@ -232,17 +241,15 @@ static int name_is_free(struct call *c, const char *owner, struct err *err)
 /* The number is known only once the lease is there; then the secret goes into its note. */
 static int make_offer(struct call *c, const struct service *s, const char *owner, struct err *err)
 {
-	struct lease_request req = { .resource = "PORT",
-				     .owner = owner,
-				     .uid = c->caller.uid,
-				     .ttl_ms = c->api->offer_ms,
-				     .again_ok = false };
-	char secret[UUID_LEN + 1];
+	struct lease_request req = call_request(c, "PORT");
+	char secret[UUID_LEN + 1], hash[TOKEN_HASH];
 	auto_lease l = { 0 }, noted = { 0 };
 	auto_service_port p = { 0 };
 	struct err why = { 0 };
 	json_t *note;
 
+	req.owner = owner;
+	req.ttl_ms = c->api->offer_ms;
 	if (ports_acquire(c->api->ports, &req, 0, s->start, s->end, s->start, &l, &why) < 0) {
 		if (!err_is(&why, ERR_CONFLICT)) {
 			*err = why;
@@ -253,7 +260,8 @@ static int make_offer(struct call *c, const struct service *s, const char *owner
 	}
 	if (make_secret((uint32_t)strtoul(l.value, NULL, 10), secret, err) < 0)
 		return -1;
-	note = json_pack("{s:s, s:s}", "by", c->caller.owner, "secret", secret);
+	hash_secret(secret, hash);
+	note = json_pack("{s:s, s:s}", "by", c->caller.owner, "offer", hash);
 	auto_free char *text = json_dumps(note, JSON_COMPACT);
 	json_decref(note);
 	req.note = text;
@@ -262,7 +270,7 @@ static int make_offer(struct call *c, const struct service *s, const char *owner
 		return -1;
 	if (!service_port_of(&noted, &p))
 		return err_set(err, ERR_INTERNAL, 0, "an offer without a note");
-	reply_json(c, 201, to_json(&p));
+	reply_json(c, 201, to_json(&p, secret));
 	return 0;
 }
 
@@ -307,7 +315,7 @@ static int find_offer(struct call *c, struct lease_list *list, struct service_po
 		rc = find_port(c, value, NULL, list, ret, err);
 	if (rc < 0)
 		return -1;
-	if (rc && ret->state == PORT_OFFERED && same_secret(ret->secret, c->arg[1]))
+	if (rc && ret->state == PORT_OFFERED && is_secret_of(ret, c->arg[1]))
 		return 1;
 	service_missing(c);
 	return 0;
@@ -320,7 +328,7 @@ static int offer_read(struct call *c, struct err *err)
 	int rc = find_offer(c, &list, &p, err);
 
 	if (rc > 0)
-		reply_json(c, 200, to_json(&p));
+		reply_json(c, 200, to_json(&p, c->arg[1]));
 	return rc < 0 ? -1 : 0;
 }
 
@@ -346,7 +354,7 @@ static int offer_accept(struct call *c, struct err *err)
 		return -1;
 	ports_forget_expiry(c->api->ports, p.lease->value);
 	p.state = PORT_REGISTERED;
-	reply_json(c, 201, to_json(&p));
+	reply_json(c, 201, to_json(&p, NULL));
 	return 0;
 }
 
@@ -394,7 +402,7 @@ static int port_read(struct call *c, struct err *err)
 	int rc = find_registered(c, &list, &p, err);
 
 	if (rc > 0)
-		reply_json(c, 200, to_json(&p));
+		reply_json(c, 200, to_json(&p, NULL));
 	return rc < 0 ? -1 : 0;
 }
 

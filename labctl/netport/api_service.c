@@ -269,13 +269,13 @@ static int save(struct call *c, const struct service *s, bool exists, struct err
 	json_t *doc = json_pack("{s:s, s:i, s:i, s:s}", "by", s->by, "start", (int)s->start, "end",
 				(int)s->end, "description", s->description);
 	auto_free char *note = json_dumps(doc, JSON_COMPACT);
-	const struct lease_request req = { .resource = SERVICE_RESOURCE,
-					   .owner = SERVICE_OWNER,
-					   .uid = s->uid,
-					   .note = note,
-					   .again_ok = exists };
+	struct lease_request req = call_request(c, SERVICE_RESOURCE);
 
 	json_decref(doc);
+	req.owner = SERVICE_OWNER;
+	req.uid = s->uid;
+	req.note = note;
+	req.again_ok = exists;
 	if (strlen(note) > LEASE_NOTE_MAX) {
 		reply_field_error(c, "description",
 				  "Ensure this field has no more than 500 characters.");

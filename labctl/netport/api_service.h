@@ -49,7 +49,8 @@ enum port_state {
 
 struct service_port {
 	const struct lease *lease; /* borrowed */
-	char *service, *name, *secret, *by;
+	char *service, *name, *by;
+	char *hash; /* of an offer's secret, in hex; NULL: registered */
 	enum port_state state;
 	int64_t created;
 };

@@ -8,12 +8,13 @@
 #include <fcntl.h>
 #include <fnmatch.h>
 #include <ifaddrs.h>
-#include <linux/if_packet.h>
 #include <net/if.h>
 #include <signal.h>
 #include <spawn.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
 #include <sys/utsname.h>
 #include <unistd.h>
 
@@ -22,6 +23,8 @@
 #include "base/mem.h"
 
 #include "base/banned.h"
+
+#define LIBUUID_BUFFER 1024 /* of interfaces further down it does not know */
 
 #define COMM_LEN  15 /* TASK_COMM_LEN without its NUL */
 #define RULES_MAX (64 << 10)
@@ -172,9 +175,7 @@ static int execute_command(struct call *c, struct err *err)
 static int run_process(struct call *c, struct err *err)
 {
 	const char *command = call_query(c, "command");
-	struct lease_request req = { .resource = "PROCESS",
-				     .owner = c->caller.owner,
-				     .uid = c->caller.uid };
+	struct lease_request req = call_request(c, "PROCESS");
 	const struct lease_claim claim = { req.owner, req.uid };
 	struct err why = { 0 };
 	auto_strv argv = { 0 };
@@ -278,30 +279,44 @@ static bool hosts_address(const char *name, char ret[static IPADDR_TEXT])
 	return false;
 }
 
-/* The first interface that is no loopback: its address, where *ip is empty, and its MAC. */
-static void look_at_interfaces(char ip[static IPADDR_TEXT], char mac[static MACADDR_TEXT])
+/* The first address that is none of loopback. */
+static void first_address(char ip[static IPADDR_TEXT])
 {
 	struct ifaddrs *all, *a;
-	struct macaddr m;
 
 	if (getifaddrs(&all) < 0)
 		return;
-	for (a = all; a; a = a->ifa_next) {
-		if (!a->ifa_addr || a->ifa_flags & IFF_LOOPBACK)
-			continue;
-		if (a->ifa_addr->sa_family == AF_INET && !*ip) {
-			const struct sockaddr_in *in = (const void *)a->ifa_addr;
+	for (a = all; a && !*ip; a = a->ifa_next) {
+		const struct sockaddr_in *in = (const void *)a->ifa_addr;
 
+		if (in && in->sin_family == AF_INET && !(a->ifa_flags & IFF_LOOPBACK))
 			inet_ntop(AF_INET, &in->sin_addr, ip, IPADDR_TEXT);
-		} else if (a->ifa_addr->sa_family == AF_PACKET && !*mac) {
-			const struct sockaddr_ll *ll = (const void *)a->ifa_addr;
-
-			memcpy(m.b, ll->sll_addr, sizeof(m.b));
-			if (ll->sll_halen == sizeof(m.b))
-				macaddr_format(&m, mac);
-		}
 	}
 	freeifaddrs(all);
+}
+
+/* What Python's uuid.getnode() gives: there libuuid goes through the interfaces that have an IPv4
+ * address, as SIOCGIFCONF lists them, up to the first whose hardware address is not 0. */
+static void node_address(char mac[static MACADDR_TEXT])
+{
+	struct ifreq all[LIBUUID_BUFFER / sizeof(struct ifreq)];
+	struct ifconf list = { .ifc_len = sizeof(all), .ifc_req = all };
+	auto_fd fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	static const uint8_t zero[6];
+
+	if (fd < 0 || ioctl(fd, SIOCGIFCONF, &list) < 0)
+		return;
+	for (size_t i = 0; i < (size_t)list.ifc_len / sizeof(all[0]); i++) {
+		struct macaddr m;
+
+		if (ioctl(fd, SIOCGIFHWADDR, &all[i]) < 0)
+			continue;
+		memcpy(m.b, all[i].ifr_hwaddr.sa_data, sizeof(m.b));
+		if (memcmp(m.b, zero, sizeof(zero)) == 0)
+			continue;
+		macaddr_format(&m, mac);
+		return;
+	}
 }
 
 static char *ram_text(void)
@@ -327,7 +342,9 @@ json_t *system_info(void)
 		u = (struct utsname){ .sysname = "Linux" };
 	if (!hosts_address(u.nodename, ip))
 		ip[0] = '\0';
-	look_at_interfaces(ip, mac);
+	if (!*ip)
+		first_address(ip);
+	node_address(mac);
 	/* Python's platform.processor() is empty on Debian, too. */
 	return json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s}", "platform", u.sysname,
 			 "platform-release", u.release, "platform-version", u.version,

@@ -3,6 +3,7 @@
 #include "netport/lease.h"
 
 #include <ctype.h>
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -149,6 +150,48 @@ static int unusable(const char *resource, const struct resource_value *v, const 
 		       v->text, why ? ": " : "", why ? why : "");
 }
 
+static int over_quota(const struct lease_request *req, unsigned quota, struct err *err)
+{
+	if (req->uid == LEASE_UID_NOBODY)
+		err_set(err, ERR_FAILED, 0, "'%s' holds %u leases, and may have no more",
+			req->owner, quota);
+	else
+		err_set(err, ERR_FAILED, 0, "user %u holds %u leases, and may have no more",
+			req->uid, quota);
+	err_hint(err, "give back what is not needed any more: labctl netport list --mine");
+	err->sys = EDQUOT;
+	return -1;
+}
+
+/* What has ended counts only until somebody wants its place. */
+static int check_quota(struct store *s, const struct lease_request *req, struct err *err)
+{
+	const char *owner = req->uid == LEASE_UID_NOBODY ? req->owner : NULL;
+	unsigned quota = req->quota ? req->quota : LEASE_QUOTA;
+	size_t n;
+
+	if (quota == LEASE_NO_QUOTA || req->again_ok)
+		return 0;
+	if (s->ops->count(s, owner, req->uid, quota, &n, err) < 0)
+		return -1;
+	if (n < quota)
+		return 0;
+	if (s->ops->sweep(s, NULL, err) < 0 ||
+	    s->ops->count(s, owner, req->uid, quota, &n, err) < 0)
+		return -1;
+	return n < quota ? 0 : over_quota(req, quota, err);
+}
+
+static int check_rights(struct store *s, const struct lease_request *req, struct err *err)
+{
+	if (req->labs_ok || !resource_is_for_labs(req->resource))
+		return check_quota(s, req, err);
+	err_set(err, ERR_FAILED, 0, "%s is leased by labs and by administrators only",
+		req->resource);
+	err->sys = EPERM;
+	return -1;
+}
+
 int lease_acquire(struct store *s, const struct lease_request *req, const char *value,
 		  lease_usable_fn *usable, void *arg, struct lease *ret, struct lease *ret_holder,
 		  struct err *err)
@@ -159,7 +202,8 @@ int lease_acquire(struct store *s, const struct lease_request *req, const char *
 	int rc;
 
 	if (from_request(req, &l, err) < 0 ||
-	    resource_value_parse(req->resource, value, &v, err) < 0)
+	    resource_value_parse(req->resource, value, &v, err) < 0 ||
+	    check_rights(s, req, err) < 0)
 		return -1;
 	const struct store_want want = { &l, req->ttl_ms, req->again_ok };
 	rc = s->ops->acquire(s, &want, &v, ask, &asker, ret, &holder, err);
@@ -192,7 +236,8 @@ int lease_acquire_any(struct store *s, const struct lease_request *req, const st
 	int rc = STORE_NONE;
 
 	if (from_request(req, &l, err) < 0 ||
-	    (preferred && resource_value_parse(req->resource, preferred, &v, err) < 0))
+	    (preferred && resource_value_parse(req->resource, preferred, &v, err) < 0) ||
+	    check_rights(s, req, err) < 0)
 		return -1;
 	const struct store_want want = { &l, req->ttl_ms, req->again_ok };
 	if (preferred)
@@ -297,6 +342,49 @@ int lease_list(struct store *s, const struct lease_filter *filter, struct lease_
 		lease_done(&all.v[--all.n]);
 	*ret = all;
 	all = (struct lease_list){ 0 };
+	return 0;
+}
+
+/* A store without pages of its own: all, and then a part. */
+static int page_of_list(struct store *s, const struct store_page *page, struct lease_list *ret,
+			size_t *ret_total, struct err *err)
+{
+	auto_lease_list all = { 0 };
+	size_t total = 0;
+
+	if (s->ops->list(s, page->resource, page->value, page->owner, page->uid, &all, err) < 0)
+		return -1;
+	for (size_t i = 0; i < all.n; i++) {
+		if (store_page_hides(page, all.v[i].resource))
+			continue;
+		if (total >= page->offset && total - page->offset < page->limit) {
+			*array_push(ret->v, ret->n) = all.v[i];
+			all.v[i] = (struct lease){ 0 };
+		}
+		total++;
+	}
+	*ret_total = total;
+	return 0;
+}
+
+int lease_page(struct store *s, const struct lease_filter *filter, const char *const hidden[2],
+	       size_t offset, size_t limit, struct lease_list *ret, size_t *ret_total,
+	       struct err *err)
+{
+	const struct store_page page = { .resource = filter->resource,
+					 .value = filter->value,
+					 .owner = filter->owner,
+					 .uid = filter->uid,
+					 .hidden = { hidden[0], hidden[1] },
+					 .offset = offset,
+					 .limit = limit };
+	auto_lease_list list = { 0 };
+
+	if ((s->ops->page ? s->ops->page(s, &page, &list, ret_total, err)
+			  : page_of_list(s, &page, &list, ret_total, err)) < 0)
+		return -1;
+	*ret = list;
+	list = (struct lease_list){ 0 };
 	return 0;
 }
 

@@ -16,6 +16,7 @@
 #ifndef LABCTL_NETPORT_LEASE_H
 #define LABCTL_NETPORT_LEASE_H
 
+#include <limits.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -82,7 +83,15 @@ struct lease_request {
 	enum lease_bound bound;
 	pid_t pid;     /* with LEASE_BOUND_PROCESS; it must live */
 	bool again_ok; /* held by the same holder already: success, with new expiry and note */
+	bool labs_ok;  /* for a lab or an administrator: resource_is_for_labs() may be taken */
+	/* How many leases the uid may hold, this one included; LEASE_UID_NOBODY's owners, each by
+	 * itself. 0: LEASE_QUOTA. Not asked for what is taken again. */
+	unsigned quota;
 };
+
+#define LEASE_QUOTA	 1000
+#define LEASE_NO_QUOTA	 UINT_MAX
+#define LEASE_UID_NOBODY ((uid_t)65534) /* holder of what other hosts and tokens take */
 
 /* Who may touch a lease: its holder. The real root of a shared host says LEASE_ANY_UID. */
 #define LEASE_ANY_UID ((uid_t)-1)
@@ -95,7 +104,8 @@ struct lease_claim {
  * at static text: "in use by a program". Called with the store's write lock held: no I/O. */
 typedef bool lease_usable_fn(void *arg, const struct resource_value *value, const char **ret_why);
 
-/* Every ret_* below may be NULL. A ret lease is the caller's, to lease_done(). */
+/* Every ret_* below may be NULL. What a request may not have is ERR_FAILED, with sys EPERM
+ * (labs_ok) or EDQUOT (quota). A ret lease is the caller's, to lease_done(). */
 
 /* Exactly this value. ERR_CONFLICT names the holder and fills *ret_holder; ERR_USAGE when the
  * text is no value of this resource. usable may be NULL; asked only when nobody holds it. */
@@ -131,6 +141,11 @@ struct lease_filter {
 
 /* Held leases, by resource and value. */
 int lease_list(struct store *s, const struct lease_filter *filter, struct lease_list *ret,
+	       struct err *err) MUST_CHECK;
+/* Some of the leases that lease_list() would bring, and how many these are; of no resource named in
+ * hidden (two texts, each may be NULL). No patterns. */
+int lease_page(struct store *s, const struct lease_filter *filter, const char *const hidden[2],
+	       size_t offset, size_t limit, struct lease_list *ret, size_t *ret_total,
 	       struct err *err) MUST_CHECK;
 /* Who holds this value, of one resource or (NULL) of any: there may be several. An address is
  * also found in the subnet that holds it. ERR_NOT_FOUND when nobody does. */

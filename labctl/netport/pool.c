@@ -294,6 +294,18 @@ bool pool_contains(const struct pool *p, const struct resource_value *v)
 	return strv_has(&p->list, v->text);
 }
 
+int pool_check(const struct pool *p, const char *value, struct err *err)
+{
+	auto_resource_value v = { 0 };
+
+	if (resource_value_parse(p->resource, value, &v, err) < 0)
+		return -1;
+	if (pool_contains(p, &v))
+		return 0;
+	return err_set(err, ERR_USAGE, 0, "%s '%s' is not in '%.64s'", resource_noun(p->resource),
+		       v.text, p->text);
+}
+
 uint32_t pool_start(const struct pool *p)
 {
 	uint64_t r = 0;

@@ -60,6 +60,8 @@ uint64_t pool_size(const struct pool *p);
 /* Value number i of first..last. False when that is no value of the resource. */
 bool pool_value(const struct pool *p, uint32_t i, struct resource_value *ret);
 bool pool_contains(const struct pool *p, const struct resource_value *v);
+/* ERR_USAGE: "port '22' is not in '1-10'". */
+int pool_check(const struct pool *p, const char *value, struct err *err) MUST_CHECK;
 /* Where to begin: first, or a random place. */
 uint32_t pool_start(const struct pool *p);
 

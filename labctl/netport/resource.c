@@ -60,6 +60,17 @@ const char *resource_noun(const char *name)
 	return r == RESOURCE_OTHER ? name : resources[r].noun;
 }
 
+bool resource_is_for_labs(const char *name)
+{
+	static const char *const names[] = { "LAB", "INTERFACE", "NETNS", "GROUP" };
+
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+		if (strcmp(names[i], name) == 0)
+			return true;
+	}
+	return false;
+}
+
 int resource_parse(const char *name, enum resource *ret, struct err *err)
 {
 	size_t len = strspn(name, "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-");

@@ -53,6 +53,10 @@ const char *resource_name(enum resource r); /* "PORT"; "" for RESOURCE_OTHER */
 /* "port", "interface", ... for messages; an unknown resource's own name. */
 const char *resource_noun(const char *name);
 
+/* Names that labs find each other by: leased by labs and by the host's administrators only, so
+ * that nobody can keep a lab from starting. */
+bool resource_is_for_labs(const char *name);
+
 /* ERR_USAGE says what is wrong with the text. */
 int resource_value_parse(const char *resource, const char *text, struct resource_value *ret,
 			 struct err *err) MUST_CHECK;

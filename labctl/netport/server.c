@@ -501,6 +501,7 @@ int server_run(const struct server_config *config, struct store *store, struct e
 		return -1;
 	s->api.metrics = stats_metrics;
 	s->api.metrics_arg = s;
+	s->api.quota = config->quota;
 	if (config->offer_ms)
 		s->api.offer_ms = config->offer_ms;
 	rc = set_up(s, err);

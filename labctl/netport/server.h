@@ -30,6 +30,7 @@ struct server_config {
 	bool allow_remote; /* other hosts as the old services had them: by address, in the clear */
 	int64_t idle_ms;   /* a client's time for a request, for a reply, between two; 0: 30 s */
 	int64_t offer_ms;  /* life of portmaster's offers; 0: 30 minutes */
+	unsigned quota;	   /* leases a user may hold; 0: LEASE_QUOTA */
 	int log_fd;	   /* a line a request; -1: none */
 	void (*ready)(void *arg, const char *where); /* listening, on all of this; may be NULL */
 	void *ready_arg;

@@ -6,6 +6,7 @@
 #include <strings.h>
 #include <unistd.h>
 
+#include "base/caller.h"
 #include "base/ipaddr.h"
 #include "base/log.h"
 #include "base/mem.h"
@@ -13,6 +14,20 @@
 #include "netport/server_internal.h"
 
 #include "base/banned.h"
+
+static bool has_no_quota(uid_t uid)
+{
+	struct caller user = { .uid = uid };
+	struct passwd entry, *found = NULL;
+	char buf[4096];
+
+	if (uid == 0 || uid == geteuid())
+		return true;
+	if (getpwuid_r(uid, &entry, buf, sizeof(buf), &found) != 0 || !found ||
+	    !str_copy(user.name, sizeof(user.name), entry.pw_name))
+		snprintf(user.name, sizeof(user.name), "uid%u", uid);
+	return caller_is_administrator(&user);
+}
 
 static int take_user(struct connection *c, struct err *err)
 {
@@ -30,6 +45,7 @@ static int take_user(struct connection *c, struct err *err)
 	c->caller.who = WHO_USER;
 	c->caller.uid = cred.uid;
 	c->caller.scopes = SCOPE_READ | SCOPE_LEASE;
+	c->caller.no_quota = has_no_quota(cred.uid);
 	if (cred.uid == 0 || cred.uid == geteuid())
 		c->caller.scopes = SCOPE_ALL;
 	return 0;
@@ -84,8 +100,10 @@ static bool take_owner(struct server *s, struct connection *c, const struct sock
 		log_warn("netport: %s", err.msg);
 		return false;
 	}
-	if (found)
+	if (found) {
 		c->caller.uid = uid;
+		c->caller.no_quota = has_no_quota(uid);
+	}
 	return found;
 }
 

@@ -19,6 +19,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 #include <sys/types.h>
 
 #include "base/cleanup.h"
@@ -51,6 +52,20 @@ struct store_want {
 /* May this value be handed out? Never called for one that is held. */
 typedef bool store_usable_fn(void *arg, const struct resource_value *v);
 
+/* Which leases, from which on, and how many. */
+struct store_page {
+	const char *resource, *value, *owner; /* exact; NULL: any */
+	uid_t uid;			      /* LEASE_ANY_UID: any */
+	const char *hidden[2];		      /* resources that do not count; NULL: none */
+	size_t offset, limit;
+};
+
+static inline bool store_page_hides(const struct store_page *p, const char *resource)
+{
+	return (p->hidden[0] && strcmp(p->hidden[0], resource) == 0) ||
+	       (p->hidden[1] && strcmp(p->hidden[1], resource) == 0);
+}
+
 struct store {
 	const struct store_ops *ops;
 	char *name; /* "the lease book '/var/lib/labctl/netport.db'", for messages */
@@ -82,6 +97,14 @@ struct store_ops {
 	/* Exact texts, NULL: any; held ones only, by resource, number and value. */
 	int (*list)(struct store *s, const char *resource, const char *value, const char *owner,
 		    uid_t uid, struct lease_list *ret, struct err *err);
+	/* A part of what list brings, in its order, at the cost of that part; *ret_total: of all.
+	 * NULL: this store has to bring all. */
+	int (*page)(struct store *s, const struct store_page *page, struct lease_list *ret,
+		    size_t *ret_total, struct err *err);
+	/* Leases of this uid, and (not NULL) this owner; those that have ended may count until
+	 * they are swept. Counts no further than max. */
+	int (*count)(struct store *s, const char *owner, uid_t uid, size_t max, size_t *ret,
+		     struct err *err);
 	int (*sweep)(struct store *s, size_t *ret_n, struct err *err);
 
 	/* Settings of the book. get: STORE_OK with heap text, STORE_NONE. set with NULL removes. */

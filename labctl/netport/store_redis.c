@@ -449,6 +449,22 @@ static int redis_list(struct store *base, const char *resource, const char *valu
 	return STORE_OK;
 }
 
+static int redis_count(struct store *base, const char *owner, uid_t uid, size_t max, size_t *ret,
+		       struct err *err)
+{
+	auto_free char *set = owner ? xasprintf("owner:%s", owner) : xasprintf("uid:%u", uid);
+	const char *argv[] = { set, NULL };
+	auto_redis_reply r = NULL;
+
+	(void)max;
+	if (redis_run(self(base), REDIS_COUNT, argv, &r, err) < 0)
+		return -1;
+	if (r->type != REDIS_REPLY_INTEGER)
+		return damaged(self(base), "no number", err);
+	*ret = (size_t)r->integer;
+	return STORE_OK;
+}
+
 static int redis_sweep(struct store *base, size_t *ret_n, struct err *err)
 {
 	struct store_redis *s = self(base);
@@ -588,6 +604,7 @@ const struct store_ops store_redis_ops = {
 	.release = redis_release,
 	.release_owner = redis_release_owner,
 	.list = redis_list,
+	.count = redis_count,
 	.sweep = redis_sweep,
 	.get = redis_get,
 	.set = redis_set,

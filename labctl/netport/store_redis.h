@@ -22,6 +22,7 @@ enum redis_script {
 	REDIS_RENEW,	     /* field, owner, uid, ttl_ms: -> code, lease */
 	REDIS_RELEASE,	     /* field, owner, uid: -> code, lease */
 	REDIS_RELEASE_OWNER, /* owner, uid: -> count */
+	REDIS_COUNT,	     /* owner:OWNER or uid:UID -> number */
 	REDIS_LIST,	     /* field, owner, any: -> leases */
 	REDIS_BOUND,	     /* -> leases */
 	REDIS_DROP,	     /* field, id: -> 1 when it was that one */

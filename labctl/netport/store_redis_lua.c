@@ -23,6 +23,7 @@ static const char prelude[] =
 	"  local f = field_of(l)\n"
 	"  redis.call('HSET', P .. 'leases', f, cjson.encode(l))\n"
 	"  redis.call('SADD', P .. 'owner:' .. l.owner, f)\n"
+	"  redis.call('SADD', P .. 'uid:' .. l.uid, f)\n"
 	"  if l.expires > 0 then redis.call('ZADD', P .. 'expires', l.expires, f)\n"
 	"  else redis.call('ZREM', P .. 'expires', f) end\n"
 	"  if l.bound > 0 then redis.call('SADD', P .. 'bound', f)\n"
@@ -33,6 +34,7 @@ static const char prelude[] =
 	"local function drop(f, l)\n"
 	"  redis.call('HDEL', P .. 'leases', f)\n"
 	"  redis.call('SREM', P .. 'owner:' .. l.owner, f)\n"
+	"  redis.call('SREM', P .. 'uid:' .. l.uid, f)\n"
 	"  redis.call('ZREM', P .. 'expires', f)\n"
 	"  redis.call('SREM', P .. 'bound', f)\n"
 	"  if l.number then redis.call('SETBIT', P .. 'bits:' .. l.resource, l.number, 0) end\n"
@@ -140,6 +142,7 @@ static const char *const bodies[REDIS_SCRIPT_MAX] = {
 		"  if not gone[field_of(cjson.decode(s))] then all[#all + 1] = s end\n"
 		"end\n"
 		"return all\n",
+	[REDIS_COUNT] = "return redis.call('SCARD', P .. ARGV[2])\n",
 	[REDIS_BOUND] = "local all = {}\n"
 			"for _, f in ipairs(redis.call('SMEMBERS', P .. 'bound')) do\n"
 			"  all[#all + 1] = peek(f)\n"

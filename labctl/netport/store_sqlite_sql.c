@@ -19,6 +19,11 @@
 	"start, hi"
 #define SELECT "SELECT " COLUMNS " FROM lease "
 #define SORTED " ORDER BY resource, number, value"
+#define PAGED                                                                                      \
+	" AND (?2 IS NULL OR value = ?2) AND (?3 IS NULL OR owner = ?3)"                           \
+	" AND (?4 IS NULL OR uid = ?4) AND (expires = 0 OR expires > ?5)"
+#define OF_RESOURCE "FROM lease WHERE resource = ?1" PAGED
+#define OF_ALL	    "FROM lease WHERE resource IS NOT ?6 AND resource IS NOT ?7" PAGED
 
 static_assert(SQL_STATEMENT_MAX <= STORE_STATEMENTS, "no room for the statements");
 
@@ -57,9 +62,21 @@ static const char *const statements[SQL_STATEMENT_MAX] = {
 		" SELECT (SELECT min(resource) FROM lease WHERE resource > name) FROM kind"
 		" WHERE name IS NOT NULL) " SELECT
 		"WHERE value = ?2 AND resource IN (SELECT name FROM kind)" SORTED,
-	[SQL_LIST_OWNER] = SELECT "WHERE owner = ?3" SORTED,
+	/* Likewise from one user to the next. */
+	[SQL_LIST_OWNER] = "WITH RECURSIVE user (holder) AS (SELECT min(uid) FROM lease UNION ALL"
+			   " SELECT (SELECT min(uid) FROM lease WHERE uid > holder) FROM user"
+			   " WHERE holder IS NOT NULL) " SELECT
+			   "WHERE owner = ?3 AND uid IN (SELECT holder FROM user)" SORTED,
 	[SQL_LIST_RESOURCE] = SELECT "WHERE resource = ?1" SORTED,
 	[SQL_LIST_ALL] = SELECT SORTED,
+	/* Along the index lease_sorted, which has all that is asked unless owner or uid are. */
+	[SQL_PAGE_RESOURCE] = "SELECT id " OF_RESOURCE " ORDER BY number, value",
+	[SQL_PAGE_ALL] = "SELECT id " OF_ALL SORTED,
+	[SQL_COUNT_RESOURCE] = "SELECT count(*) " OF_RESOURCE,
+	[SQL_COUNT_ALL] = "SELECT count(*) " OF_ALL,
+	[SQL_COUNT_HOLDER] = "SELECT count(*) FROM (SELECT 1 FROM lease WHERE uid = ?1"
+			     " AND (?2 IS NULL OR owner = ?2) LIMIT ?3)",
+	[SQL_FIND_ID] = SELECT "WHERE id = ?1",
 	[SQL_GET] = "SELECT value FROM setting WHERE key = ?1",
 	[SQL_SET] = "INSERT OR REPLACE INTO setting (key, value) VALUES (?1, ?2)",
 	[SQL_UNSET] = "DELETE FROM setting WHERE key = ?1",

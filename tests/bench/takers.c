@@ -56,7 +56,9 @@ static int64_t now_us(void)
 
 static uint32_t from_book(struct giver *g, struct err *err)
 {
-	const struct lease_request req = { .resource = "PORT", .owner = "takers", .uid = getuid() };
+	const struct lease_request req = {
+		.resource = "PORT", .owner = "takers", .uid = getuid(), .quota = LEASE_NO_QUOTA
+	};
 	auto_hostview view = { 0 };
 	auto_lease l = { 0 };
 

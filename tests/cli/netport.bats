@@ -317,7 +317,7 @@ PORT      $P0-$P0  1     1" ''
 	netport acquire COLOUR red
 	sqlite3 "$LABCTL_STATE/netport.db" 'PRAGMA user_version=9'
 	run --separate-stderr netport acquire COLOUR blue
-	gives 3 '' "labctl: the lease book '$LABCTL_STATE/netport.db' has version 9, this labctl knows up to 2
+	gives 3 '' "labctl: the lease book '$LABCTL_STATE/netport.db' has version 9, this labctl knows up to 3
         it was left as it is; use the newer labctl that wrote it, or choose another place with LABCTL_STATE"
 	rm -f "$LABCTL_STATE"/netport.db*
 	echo garbage >"$LABCTL_STATE/netport.db"

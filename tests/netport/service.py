@@ -6,6 +6,7 @@ import http.client
 import itertools
 import json
 import os
+import pickle
 import random
 import shutil
 import signal
@@ -87,6 +88,33 @@ def own_network():
         if ctypes.CDLL(None, use_errno=True).unshare(clone_newnet):
             raise OSError(ctypes.get_errno(), "unshare")
         subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
+
+
+def as_user(uid, function):
+    """What the function returns in a process of this user."""
+    if os.geteuid() != 0:
+        raise Skip("needs root")
+    reader, writer = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        try:
+            os.close(reader)
+            os.setgroups([])
+            os.setresgid(uid, uid, uid)
+            os.setresuid(uid, uid, uid)
+            result = (True, function())
+        except BaseException:  # pylint: disable=broad-except
+            result = (False, traceback.format_exc())
+        with os.fdopen(writer, "wb") as f:
+            f.write(pickle.dumps(result))
+        os._exit(0)
+    os.close(writer)
+    with os.fdopen(reader, "rb") as f:
+        fine, value = pickle.loads(f.read())
+    os.waitpid(pid, 0)
+    if not fine:
+        raise AssertionError(value)
+    return value
 
 
 class Redis:

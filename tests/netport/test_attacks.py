@@ -3,45 +3,16 @@
 import http.client
 import json
 import os
-import pickle
 import shutil
 import signal
 import socket
 import sys
 import tempfile
 import time
-import traceback
 
-from service import Service, Skip, equal, main, own_network, true, wait_for
+from service import Service, Skip, as_user, equal, main, own_network, true, wait_for
 
 ALICE, MALLORY = 12001, 12002  # users that only the kernel knows
-
-
-def as_user(uid, function):
-    """What the function returns in a process of this user."""
-    if os.geteuid() != 0:
-        raise Skip("needs root")
-    reader, writer = os.pipe()
-    pid = os.fork()
-    if pid == 0:
-        try:
-            os.close(reader)
-            os.setgroups([])
-            os.setresgid(uid, uid, uid)
-            os.setresuid(uid, uid, uid)
-            result = (True, function())
-        except BaseException:  # pylint: disable=broad-except
-            result = (False, traceback.format_exc())
-        with os.fdopen(writer, "wb") as f:
-            f.write(pickle.dumps(result))
-        os._exit(0)
-    os.close(writer)
-    with os.fdopen(reader, "rb") as f:
-        fine, value = pickle.loads(f.read())
-    os.waitpid(pid, 0)
-    if not fine:
-        raise AssertionError(value)
-    return value
 
 
 def asks(s, uid, path, /, **query):
@@ -234,11 +205,97 @@ def paths_are_looked_up_as_the_caller(s):
         shutil.rmtree(top)
 
 
+def names_of_labs_are_refused(s):
+    said = "{} is leased by labs and by administrators only"
+    token = {"Authorization": "Bearer " + s.token("ci", "lease")}
+    for resource, value in [("LAB", "bob"), ("INTERFACE", "net1"), ("NETNS", "lab1"),
+                            ("GROUP", "g1")]:
+        equal(asks(s, MALLORY, "/db/reserve", resource=resource, value=value),
+              (403, {"detail": said.format(resource)}))
+        r = s.call("POST", "/api/leases", {"resource": resource, "value": value}, token)
+        equal((r.status, r.json["error"]["message"]), (403, said.format(resource)))
+        equal(s.data("/db/is_reserved", resource=resource, value=value), False)
+    # Root on loopback is a program, or a page, that found root's browser.
+    equal(asks(s, 0, "/db/reserve", resource="LAB", value="bob")[0], 403)
+    equal(s.data("/db/reserve", unix=True, resource="LAB", value="bob"), True)
+
+
+def a_user_holds_no_more_than_his_quota(s):
+    for n in range(5):
+        equal(data(s, MALLORY, "/db/reserve", resource="seat", value=n), True)
+    full = 429, {"detail": f"user {MALLORY} holds 5 leases, and may have no more"}
+    equal(asks(s, MALLORY, "/db/reserve", resource="seat", value=5), full)
+    equal(asks(s, MALLORY, "/networking/get_port"), full)
+    equal(asks(s, MALLORY, "/fs/reserve_path", path="/tmp"), full)
+    equal(asks(s, MALLORY, "/db/reserve", resource="seat", value=1), full)
+
+    def service():
+        r = s.call("POST", "/v1/services", {"name": "web", "start": 5000, "end": 5010})
+        return r.status, r.json
+    equal(as_user(MALLORY, service), full)
+    equal(data(s, ALICE, "/db/reserve", resource="seat", value=5), True)
+    ci, other = ({"Authorization": "Bearer " + s.token(name, "lease")} for name in ("ci", "other"))
+    for n in range(6, 11):
+        equal(s.data("/db/reserve", headers=ci, resource="seat", value=n), True)
+    equal(s.get("/db/reserve", headers=ci, resource="seat", value=11).status, 429)
+    equal(s.data("/db/reserve", headers=other, resource="seat", value=11), True)
+    equal(data(s, MALLORY, "/db/release_resource", resource="seat", value=0), True)
+    equal(data(s, MALLORY, "/db/reserve", resource="seat", value=0), True)
+    for n in range(20, 30):  # root's
+        equal(s.data("/db/reserve", resource="seat", value=n), True)
+
+
+a_user_holds_no_more_than_his_quota.options = ("--quota", "5")
+
+
+def an_offer_s_secret_is_in_no_file(s):
+    s.call("POST", "/v1/services", {"name": "web", "start": 5000, "end": 5010})
+    secret = s.call("POST", "/v1/services/web/offers", {"name": "a"}).json["secret"]
+    for path, uid in ("/v1/services/web/offers", 0), ("/v1/services/web/offers", MALLORY):
+        true(secret not in str(asks(s, uid, path)))
+    true(secret not in s.run("netport", "list", "--json").stdout)
+    for name in os.listdir(s.dir):
+        path = os.path.join(s.dir, name)
+        if os.path.isfile(path):
+            with open(path, "rb") as f:
+                true(secret.encode() not in f.read(), name)
+    if not s.store:
+        equal(os.stat(os.path.join(s.dir, "netport.db")).st_mode & 0o777, 0o644)
+    s.token("ci", "lease")
+    equal(os.stat(os.path.join(s.dir, "netport-tokens.json")).st_mode & 0o777, 0o600)
+    r = s.call("POST", f"/v1/services/web/offers/{secret.upper()}/accept")
+    equal((r.status, r.json["port"]), (201, 5000))
+
+
+def the_command_line_knows_rights_too(s):
+    def labctl(*words):
+        done = s.run("netport", *words, check=False)
+        return done.returncode, done.stderr.strip()
+    if os.geteuid() == 0:
+        # As sudo starts it for mallory.
+        s.env = {"SUDO_UID": str(MALLORY), "SUDO_GID": str(MALLORY)}
+    else:
+        raise Skip("needs root")
+    for resource in "LAB", "INTERFACE", "NETNS", "GROUP":
+        for words in (resource, "bob"), (resource, "--range", "bob{1-3}"):
+            equal(labctl("acquire", *words),
+                  (1, f"labctl: {resource} is leased by labs and by administrators only"))
+    for owner in "portmaster", "portmaster:web/a", "lab:bob":
+        equal(labctl("acquire", "PORT", "5000", "--owner", owner)[0], 2)
+    equal(labctl("acquire", "PORT", "22", "--range", "1-10"),
+          (2, "labctl: port '22' is not in '1-10'"))
+    bomb = "((a{1,2000}){1,2000})"
+    equal(labctl("list", "--match", bomb),
+          (2, f"labctl: '{bomb}' is not a regular expression: its repeats multiply to too much"))
+
+
 TESTS = [a_lease_is_its_user_s_not_loopback_s, ipv6_s_loopback_tells_its_user_too, a_service_of_portmaster_is_its_user_s,
          one_who_closes_before_he_is_known_is_nobody,
          one_user_s_connections_do_not_shut_others_out, a_web_page_is_refused,
          a_costly_pattern_is_refused_at_once, a_pattern_s_search_is_bounded,
-         paths_are_looked_up_as_the_caller]
+         paths_are_looked_up_as_the_caller, names_of_labs_are_refused,
+         a_user_holds_no_more_than_his_quota, an_offer_s_secret_is_in_no_file,
+         the_command_line_knows_rights_too]
 
 if __name__ == "__main__":
     own_network()

@@ -110,7 +110,7 @@ def what_is_held_or_in_use_is_refused(s):
     r = ci("POST", "/api/leases", {"resource": "PORT", "value": s.port})
     error(r, 409, "conflict", f"port '{s.port}' is in use: a program uses it")
     ci.lease(resource="PORT", value=s.port, check=False)
-    r = ci("POST", "/api/leases", {"resource": "INTERFACE", "value": "lo"})
+    r = Caller(s, "boss", "admin")("POST", "/api/leases", {"resource": "INTERFACE", "value": "lo"})
     error(r, 409, "conflict", "interface 'lo' is in use: it exists")
 
 
@@ -125,6 +125,9 @@ def bad_requests_say_what_is_wrong(s):
             ({"resource": "PORT", "ttl": "1"}, "'ttl' is a number of seconds, more than 0"),
             ({"resource": "PORT", "owner": "me"}, "there is no 'owner' in this request"),
             ({"resource": "PORT", "order": "x"}, "'order' is 'lowest' or 'spread'"),
+            ({"resource": "PORT", "prefer": 22, "range": "1-10"}, "port '22' is not in '1-10'"),
+            ({"resource": "RACK", "prefer": "s1", "range": "r{1-3}"},
+             "RACK 's1' is not in 'r{1-3}'"),
             ({"resource": "PORT", "value": 1, "range": "1-2"},
              "'value' asks for one; 'range' and 'prefer' for any"),
             ({"resource": "PORTMASTER", "value": "x"}, "'PORTMASTER' is kept by the service itself"),
@@ -215,7 +218,7 @@ def labs_and_what_they_hold(s):
     error(admin("DELETE", "/api/leases/INTERFACE/net77"), 409, "conflict",
           "'net77' is a lab's: it ends with 'labctl stage-stop'")
     # A name that somebody keeps is no lab.
-    equal(s.data("/db/reserve", resource="LAB", value="kept"), True)
+    equal(s.data("/db/reserve", unix=True, resource="LAB", value="kept"), True)
     equal(ci("GET", "/api/labs").json["labs"], labs)
     error(ci("GET", "/api/labs/kept"), 404, "not_found", "there is no lab 'kept'")
     r = s.get("/db/release_client", unix=True, client="lab:demo")

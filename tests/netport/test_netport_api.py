@@ -4,10 +4,12 @@ import os
 import platform
 import re
 import socket
+import subprocess
 import sys
 import tempfile
 
-from service import Service, equal, free_port, free_ports, main, true, wait_for
+from service import (Service, as_user, equal, free_port, free_ports, main, own_network, true,
+                     wait_for)
 
 
 def detail(reply, *want):
@@ -231,6 +233,30 @@ def a_running_process_is_found_by_name(s):
     equal(s.data("/shell/is_process_running", name="no-such-program-anywhere"), False)
 
 
+def the_mac_is_the_one_that_python_takes():
+    """libuuid's choice: the first interface with an IPv4 address and a hardware address."""
+    def compare():
+        own_network()
+        for words in ("add bare type bridge", "add br7 type bridge", "add seven type veth peer eight",
+                      "set bare up", "set br7 up", "set seven up", "set eight up"):
+            subprocess.run(["ip", "link", *words.split()], check=True)
+        for name, address in ("seven", "10.7.1.1/24"), ("br7", "10.7.0.1/24"):
+            subprocess.run(["ip", "addr", "add", address, "dev", name], check=True)
+        for gone in "br7", "seven":
+            s = Service()
+            try:
+                system_info_in_python_s_words(s)
+            finally:
+                s.close()
+            subprocess.run(["ip", "link", "del", gone], check=True)
+    as_user(0, compare)
+
+
+def run_python(text):
+    return subprocess.run(["/usr/bin/python3", "-c", text], capture_output=True, text=True,
+                          check=True).stdout.strip()
+
+
 def system_info_in_python_s_words(s):
     info = s.data("/system/get_system_info")
     equal(list(info), ["platform", "platform-release", "platform-version", "architecture",
@@ -240,6 +266,9 @@ def system_info_in_python_s_words(s):
           [platform.system(), platform.release(), platform.version(), platform.machine(),
            socket.gethostname()])
     true(re.fullmatch(r"([0-9a-f]{2}:){5}[0-9a-f]{2}", info["mac-address"]), info)
+    nodes = {run_python("import uuid; print(f'{uuid.getnode():012x}')") for _ in range(2)}
+    if len(nodes) == 1:  # else it is a random one, as no interface has an address
+        equal(info["mac-address"].replace(":", ""), nodes.pop())
     true(re.fullmatch(r"\d+\.\d+\.\d+\.\d+", info["ip-address"]), info)
     total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     equal(info["ram"], f"{round(total / 1024 ** 3)} GB")
@@ -274,7 +303,7 @@ TESTS = [reserve_is_true_once, any_resource_and_value_can_be_reserved, is_reserv
          a_port_s_pool_comes_first_then_any, interfaces_and_paths, wrong_parameters_are_422,
          unknown_paths_and_methods, shell_is_shut_without_a_list,
          shell_starts_what_the_list_allows, a_running_process_is_found_by_name,
-         system_info_in_python_s_words, the_service_s_own_records_are_no_resources,
+         system_info_in_python_s_words, the_mac_is_the_one_that_python_takes, the_service_s_own_records_are_no_resources,
          a_path_of_any_bytes_is_listed]
 
 if __name__ == "__main__":

@@ -101,7 +101,11 @@ static LAB_UNUSED void pause_ms(long ms)
 /* A request of user 1000 under this name. */
 static LAB_UNUSED struct lease_request by(const char *owner, const char *resource)
 {
-	return (struct lease_request){ .resource = resource, .owner = owner, .uid = 1000 };
+	return (struct lease_request){ .resource = resource,
+				       .owner = owner,
+				       .uid = 1000,
+				       .labs_ok = true,
+				       .quota = LEASE_NO_QUOTA };
 }
 
 /* How many leases of a resource (NULL: all) are held. */

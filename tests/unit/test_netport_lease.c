@@ -408,6 +408,99 @@ static void test_subnet_expiry(void **state)
 	assert_int_equal(held(s, NULL), 1);
 }
 
+/* What labs find each other by is theirs, and nobody takes all of the rest. */
+static void test_rights(void **state)
+{
+	static const char *const labs[] = { "LAB", "INTERFACE", "NETNS", "GROUP" };
+	auto_store s = open_place(state);
+	struct lease_request r = by("mallory", "LAB");
+
+	r.labs_ok = false;
+	r.quota = 3;
+	for (size_t i = 0; i < ARRAY_SIZE(labs); i++) {
+		auto_free char *msg =
+			xasprintf("%s is leased by labs and by administrators only", labs[i]);
+
+		r.resource = labs[i];
+		fails(lease_acquire(s, &r, "bob", NULL, NULL, NULL, NULL, err), ERR_FAILED, msg);
+	}
+	r.resource = "SEAT";
+	ok(lease_acquire(s, &r, "1", NULL, NULL, NULL, NULL, err));
+	r.owner = "another name";
+	r.ttl_ms = 1;
+	ok(lease_acquire(s, &r, "2", NULL, NULL, NULL, NULL, err));
+	r.ttl_ms = 0;
+	ok(lease_acquire(s, &r, "3", NULL, NULL, NULL, NULL, err));
+	/* The second has ended by now, or will have soon. */
+	usleep(2000);
+	ok(lease_acquire(s, &r, "4", NULL, NULL, NULL, NULL, err));
+	fails(lease_acquire(s, &r, "5", NULL, NULL, NULL, NULL, err), ERR_FAILED,
+	      "user 1000 holds 3 leases, and may have no more");
+	r.uid = 1001;
+	ok(lease_acquire(s, &r, "5", NULL, NULL, NULL, NULL, err));
+	/* Of those who are no users each name counts. */
+	r.uid = LEASE_UID_NOBODY;
+	r.quota = 1;
+	ok(lease_acquire(s, &r, "6", NULL, NULL, NULL, NULL, err));
+	fails(lease_acquire(s, &r, "7", NULL, NULL, NULL, NULL, err), ERR_FAILED,
+	      "'another name' holds 1 leases, and may have no more");
+	r.owner = "10.0.0.1";
+	ok(lease_acquire(s, &r, "7", NULL, NULL, NULL, NULL, err));
+}
+
+/* Pages together are the list, without those that ended with their process. */
+static void test_pages(void **state)
+{
+	static const char *const hidden[2] = { "COLOUR", NULL };
+	const struct lease_filter any = { .uid = LEASE_ANY_UID };
+	const struct lease_filter ports = { .resource = "PORT", .uid = LEASE_ANY_UID };
+	const struct lease_filter other = { .owner = "b", .uid = 1000 };
+	struct lease_request a = by("a", "PORT"), b = by("b", "VNI"), c = by("c", "COLOUR");
+	auto_store s = open_place(state);
+	auto_lease_list list = { 0 };
+	size_t total, seen = 0;
+	char text[12];
+	pid_t child = fork();
+
+	if (child == 0)
+		for (;;)
+			pause();
+	for (int i = 0; i < 25; i++) {
+		snprintf(text, sizeof(text), "%d", 5000 + (i * 7) % 25);
+		a.bound = i == 9 || i == 24 ? LEASE_BOUND_PROCESS : LEASE_LASTS;
+		a.pid = a.bound ? child : 0;
+		ok(lease_acquire(s, &a, text, NULL, NULL, NULL, NULL, err));
+		ok(lease_acquire(s, &b, text, NULL, NULL, NULL, NULL, err));
+		ok(lease_acquire(s, &c, text, NULL, NULL, NULL, NULL, err));
+	}
+	kill(child, SIGKILL);
+	waitpid(child, NULL, 0);
+	ok(lease_list(s, &any, &list, err));
+	assert_int_equal(list.n, 73);
+	for (size_t offset = 0; offset < 60; offset += 10) {
+		auto_lease_list page = { 0 };
+
+		ok(lease_page(s, &any, hidden, offset, 10, &page, &total, err));
+		assert_int_equal(total, 48);
+		assert_int_equal(page.n, offset < 40 ? 10 : offset == 40 ? 8 : 0);
+		for (size_t i = 0; i < page.n; i++, seen++) {
+			const struct lease *want = &list.v[25 + seen];
+
+			assert_string_equal(page.v[i].resource, want->resource);
+			assert_string_equal(page.v[i].value, want->value);
+			assert_string_equal(page.v[i].owner, want->owner);
+			assert_int_equal(page.v[i].id, want->id);
+		}
+	}
+	auto_lease_list some = { 0 }, others = { 0 };
+	ok(lease_page(s, &ports, hidden, 20, 10, &some, &total, err));
+	assert_int_equal(total, 23);
+	assert_int_equal(some.n, 3);
+	ok(lease_page(s, &other, hidden, 24, 10, &others, &total, err));
+	assert_int_equal(total, 25);
+	assert_string_equal(others.v[0].value, "5024");
+}
+
 static void test_list_and_who(void **state)
 {
 	auto_store s = open_place(state);
@@ -561,6 +654,8 @@ int main(void)
 		test(test_subnets_overlap),
 		test(test_any_of_subnets),
 		test(test_subnet_expiry),
+		test(test_rights),
+		test(test_pages),
 		test(test_list_and_who),
 		test(test_bad_requests),
 		test(test_pools),

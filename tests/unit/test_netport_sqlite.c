@@ -71,7 +71,7 @@ static void test_new_book(void **state)
 	auto_free char *version = sql_value(nested, "PRAGMA user_version");
 	auto_free char *mode = sql_value(nested, "PRAGMA journal_mode");
 	assert_string_equal(id, "1279345230");
-	assert_string_equal(version, "2");
+	assert_string_equal(version, "3");
 	assert_string_equal(mode, "wal");
 	ok(store_check(s, err));
 }
@@ -210,14 +210,14 @@ static void test_versions(void **state)
 	store_close(steal_ptr(&s));
 	sql(p->path, "PRAGMA user_version=7");
 	auto_free char *msg =
-		xasprintf("the lease book '%s' has version 7, this labctl knows up to 2", p->path);
+		xasprintf("the lease book '%s' has version 7, this labctl knows up to 3", p->path);
 	assert_int_equal(store_open(p->path, STORE_WRITE, &none, &err), -1);
 	assert_string_equal(err.msg, msg);
 	assert_string_equal(err.hint,
 			    "it was left as it is; use the newer labctl that wrote it, or "
 			    "choose another place with LABCTL_STATE");
 	auto_free char *msg2 =
-		xasprintf("the lease book '%s' has version 7, this labctl reads 2", p->path);
+		xasprintf("the lease book '%s' has version 7, this labctl reads 3", p->path);
 	assert_int_equal(store_open(p->path, STORE_READ, &none, &err), -1);
 	assert_string_equal(err.msg, msg2);
 	assert_string_equal(err.hint, "use the newer labctl that wrote it");
@@ -238,22 +238,25 @@ static void test_migration(void **state)
 {
 	const struct place *p = *state;
 	const char *const steps[] = { store_schema_steps[0], store_schema_steps[1],
+				      store_schema_steps[2],
 				      "ALTER TABLE lease ADD COLUMN colour TEXT;",
 				      "UPDATE lease SET colour = value;" };
-	const char *const broken[] = { steps[0], steps[1], steps[2], steps[3],
-				       "CREATE TABLE half (a); SELECT nonsense" };
+	const char *const broken[] = {
+		steps[0], steps[1], steps[2],
+		steps[3], steps[4], "CREATE TABLE half (a); SELECT nonsense"
+	};
 	auto_store s = open_path(p->path, STORE_WRITE);
 	sqlite3 *db = NULL;
 
 	take(s, "red");
 	store_close(steal_ptr(&s));
 	assert_int_equal(sqlite3_open(p->path, &db), SQLITE_OK);
-	ok(store_schema_apply(db, p->path, steps, 4, err));
-	ok(store_schema_apply(db, p->path, steps, 4, err));
+	ok(store_schema_apply(db, p->path, steps, 5, err));
+	ok(store_schema_apply(db, p->path, steps, 5, err));
 	struct err err = { 0 };
-	assert_int_equal(store_schema_apply(db, p->path, broken, 5, &err), -1);
+	assert_int_equal(store_schema_apply(db, p->path, broken, 6, &err), -1);
 	sqlite3_close(db);
-	auto_free char *msg = xasprintf("from version 4 to 5: cannot set up the lease book '%s': "
+	auto_free char *msg = xasprintf("from version 5 to 6: cannot set up the lease book '%s': "
 					"no such column: nonsense (code 1)",
 					p->path);
 	assert_string_equal(err.msg, msg);
@@ -261,7 +264,7 @@ static void test_migration(void **state)
 	auto_free char *colour = sql_value(p->path, "SELECT colour FROM lease");
 	auto_free char *half =
 		sql_value(p->path, "SELECT count(*) FROM sqlite_schema WHERE name = 'half'");
-	assert_string_equal(version, "4");
+	assert_string_equal(version, "5");
 	assert_string_equal(colour, "red");
 	assert_string_equal(half, "0");
 }
@@ -279,6 +282,12 @@ static void test_first_version(void **state)
 			     "PRAGMA journal_mode=WAL;"
 			     "INSERT INTO lease VALUES (7, 'COLOUR', 'red', NULL, NULL, NULL, "
 			     "'me', 0, 'mine', 1, 0, 0, 'h', 'b', 0, 0);"
+			     "INSERT INTO lease VALUES (8, 'PORT', '5000', 5000, NULL, NULL, "
+			     "'portmaster:web/a', 0, '{\"by\":\"me\",\"secret\":\"x\"}', 1, 0, "
+			     "0, 'h', 'b', 0, 0);"
+			     "INSERT INTO lease VALUES (9, 'PORT', '5001', 5001, NULL, NULL, "
+			     "'portmaster:web/b', 0, '{\"by\":\"me\",\"created\":1}', 1, 0, 0, "
+			     "'h', 'b', 0, 0);"
 			     "INSERT INTO setting VALUES ('pool.COLOUR', 'red,blue')",
 			     NULL, NULL, NULL),
 		SQLITE_OK);
@@ -298,12 +307,18 @@ static void test_first_version(void **state)
 	auto_lease_list found = { 0 };
 	ok(lease_list(s, &by_value, &found, err));
 	assert_int_equal(found.n, 1);
-	assert_true(found.v[0].id > 7);
+	assert_true(found.v[0].id > 9);
+	/* Of a service's ports the registered one stays; an offer with its secret goes. */
+	const struct lease_filter ports = { .resource = "PORT", .uid = LEASE_ANY_UID };
+	auto_lease_list kept = { 0 };
+	ok(lease_list(s, &ports, &kept, err));
+	assert_int_equal(kept.n, 1);
+	assert_string_equal(kept.v[0].value, "5001");
 	auto_free char *version = sql_value(p->path, "PRAGMA user_version");
 	auto_free char *trigger =
 		sql_value(p->path,
 			  "SELECT count(*) FROM sqlite_schema WHERE name = 'lease_overlap'");
-	assert_string_equal(version, "2");
+	assert_string_equal(version, "3");
 	assert_string_equal(trigger, "1");
 	ok(store_check(s, err));
 }
