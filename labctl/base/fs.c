@@ -52,6 +52,24 @@ int fs_read(const char *path, size_t max, char **ret_text, size_t *ret_len, stru
 	return 0;
 }
 
+int fs_read_plain(const char *path, size_t max, char **ret_text, struct err *err)
+{
+	auto_str text = { 0 };
+	auto_fd fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY);
+	struct stat st;
+
+	/* ELOOP: a symbolic link; ENXIO: a socket */
+	if (fd < 0 && errno != ELOOP && errno != ENXIO)
+		return err_set(err, errno == ENOENT || errno == ENOTDIR ? ERR_NOT_FOUND : ERR_ENV,
+			       errno, "cannot open '%s'", path);
+	if (fd < 0 || fstat(fd, &st) < 0 || !S_ISREG(st.st_mode))
+		return err_set(err, ERR_ENV, 0, "'%s' is not a regular file", path);
+	if (read_all(fd, path, max, &text, err) < 0)
+		return -1;
+	*ret_text = str_steal(&text);
+	return 0;
+}
+
 static int write_all(int fd, const char *text, size_t len)
 {
 	while (len > 0) {

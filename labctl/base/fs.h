@@ -14,6 +14,10 @@
 int fs_read(const char *path, size_t max, char **ret_text, size_t *ret_len,
 	    struct err *err) MUST_CHECK;
 
+/* As fs_read(), of a file that labctl itself wrote: a symbolic link, a FIFO, a directory or a
+ * device in its place is refused (errno of the error: 0), never followed or waited for. */
+int fs_read_plain(const char *path, size_t max, char **ret_text, struct err *err) MUST_CHECK;
+
 /* Writes beside the file, syncs when durable, renames over it: readers see the old text or the
  * new one. */
 int fs_write(const char *path, const char *text, size_t len, mode_t mode, bool durable,

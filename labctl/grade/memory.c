@@ -22,7 +22,7 @@ void memory_load(struct memory *m, const char *state_dir, const char *lab, const
 
 	*m = (struct memory){ .path = xasprintf("%s/grade/%s.json", state_dir, lab),
 			      .stage = xstrdup(stage) };
-	if (fs_read(m->path, MEMORY_MAX, &text, NULL, ERR_IGNORED) == 0)
+	if (fs_read_plain(m->path, MEMORY_MAX, &text, ERR_IGNORED) == 0)
 		doc = json_loads(text, 0, NULL);
 	of = json_string_value(json_object_get(doc, "stage"));
 	if (of && strcmp(of, stage) == 0 && json_is_object(json_object_get(doc, "checks")))

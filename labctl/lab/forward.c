@@ -58,7 +58,7 @@ static pid_t living(const struct lab *l)
 	char start[32], now[32];
 	int pid;
 
-	if (fs_read(path, 128, &text, NULL, ERR_IGNORED) < 0 ||
+	if (fs_read_plain(path, 128, &text, ERR_IGNORED) < 0 ||
 	    sscanf(text, "%d %31[0-9]", &pid, start) != 2 || pid <= 1)
 		return 0;
 	return start_time(pid, now) && strcmp(start, now) == 0 ? pid : 0;

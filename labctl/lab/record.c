@@ -195,7 +195,7 @@ static int load_owner(struct lab *l, json_t *doc, struct err *err)
 	return 0;
 }
 
-static int from_json(struct lab *l, json_t *doc, struct err *err)
+static int from_json(struct lab *l, const char *name, json_t *doc, struct err *err)
 {
 	int state = state_of(text_of(doc, "state")), src = src_of(text_of(doc, "src_mode"));
 	json_int_t version = json_integer_value(json_object_get(doc, "version"));
@@ -203,7 +203,9 @@ static int from_json(struct lab *l, json_t *doc, struct err *err)
 	if (version != RECORD_VERSION)
 		return err_set(err, ERR_ENV, 0, "version %lld, this labctl knows version %d",
 			       (long long)version, RECORD_VERSION);
-	if (state < 0 || src < 0 || !str_copy(l->name, sizeof(l->name), text_of(doc, "lab")) ||
+	if (strcmp(text_of(doc, "lab"), name) != 0)
+		return err_set(err, ERR_ENV, 0, "it is of lab '%s'", text_of(doc, "lab"));
+	if (state < 0 || src < 0 || !str_copy(l->name, sizeof(l->name), name) ||
 	    !str_copy(l->boot_id, sizeof(l->boot_id), text_of(doc, "boot_id")) ||
 	    !str_copy(l->seat_ns, sizeof(l->seat_ns), text_of(doc, "seat_ns")) ||
 	    !str_copy(l->fabric_ns, sizeof(l->fabric_ns), text_of(doc, "fabric_ns")) ||
@@ -230,7 +232,15 @@ static int read_record(const char *path, char **ret, struct err *err)
 {
 	auto_file_rights as_root = file_rights_root("the record of a lab");
 
-	return fs_read(path, RECORD_MAX, ret, NULL, err);
+	return fs_read_plain(path, RECORD_MAX, ret, err);
+}
+
+static int damaged(const struct lab_ctx *ctx, const struct lab *l, struct err *err)
+{
+	err_wrap(err, "the record '%s' is damaged", l->record);
+	err->kind = ERR_ENV;
+	return err_hint(err, "put it right, or give the lab up: remove that file, then: sudo %s gc",
+			ctx->exe);
 }
 
 int lab_load(const struct lab_ctx *ctx, const char *name, struct lab **ret, struct err *err)
@@ -245,20 +255,15 @@ int lab_load(const struct lab_ctx *ctx, const char *name, struct lab **ret, stru
 	l->dir = xasprintf("%s/%s", ctx->run_dir, name);
 	if (read_record(l->record, &text, err) < 0) {
 		if (!err_is(err, ERR_NOT_FOUND))
-			return -1;
+			return err->sys ? -1 : damaged(ctx, l, err);
 		err_set(err, ERR_NOT_FOUND, 0, "no stage is running in lab '%s'", name);
 		return err_hint(err, "start one: labctl stage-start stage1");
 	}
 	doc = json_loads(text, 0, &je);
 	if (!doc)
 		err_set(err, ERR_ENV, 0, "line %d: %s", je.line, je.text);
-	if (!doc || from_json(l, doc, err) < 0) {
-		err_wrap(err, "the record '%s' is damaged", l->record);
-		err->kind = ERR_ENV;
-		return err_hint(
-			err, "put it right, or give the lab up: remove that file, then: sudo %s gc",
-			ctx->exe);
-	}
+	if (!doc || from_json(l, name, doc, err) < 0)
+		return damaged(ctx, l, err);
 	*ret = steal_ptr(&l);
 	return 0;
 }

@@ -7,6 +7,7 @@
 
 #include <jansson.h>
 
+#include "base/log.h"
 #include "base/mem.h"
 #include "docker/engine.h"
 #include "lab/lab.h"
@@ -24,8 +25,12 @@ static bool has_lab(const struct lab_ctx *ctx, uint32_t group)
 	for (size_t i = 0; i < names.n; i++) {
 		auto_lab l = NULL;
 
-		if (lab_load(ctx, names.v[i], &l, ERR_IGNORED) == 0 && l->group == group)
+		struct err e = { 0 };
+
+		if (lab_load(ctx, names.v[i], &l, &e) == 0 && l->group == group)
 			return true;
+		if (e.kind != ERR_NONE && !err_is(&e, ERR_NOT_FOUND))
+			log_warn("%s", e.msg);
 	}
 	return false;
 }
