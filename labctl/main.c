@@ -7,6 +7,7 @@
 
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/out.h"
 #include "base/rights.h"
 #include "base/str.h"
 #include "cmd/command.h"
@@ -17,28 +18,25 @@
 
 void print_json(json_t *doc)
 {
-	json_dumpf(doc, stdout, JSON_INDENT(2));
-	putchar('\n');
+	out_json(stdout, doc);
 	json_decref(doc);
 }
 
 /* One line on a terminal, rewritten; nothing elsewhere. */
 static void show_progress(void *arg, unsigned done, unsigned total, const char *text)
 {
+	auto_free char *count = total ? xasprintf("[%u/%u] ", done, total) : xstrdup("");
+	auto_free char *line = xasprintf("%s%.200s", count, text);
 	bool *shown = arg;
 
 	*shown = *text != '\0';
-	if (total)
-		fprintf(stderr, "\r\033[K[%u/%u] %.200s", done, total, text);
-	else
-		fprintf(stderr, "\r\033[K%.200s", text);
-	fflush(stderr);
+	out_progress(line);
 }
 
 static void clear_progress(bool shown)
 {
 	if (shown)
-		fputs("\r\033[K", stderr);
+		out_progress("");
 }
 
 static int report(const struct err *err, bool json, int code)
@@ -49,9 +47,9 @@ static int report(const struct err *err, bool json, int code)
 				     err->hint[0] ? err->hint : NULL, "exit_code", code));
 		return code;
 	}
-	fprintf(stderr, "labctl: %s\n", err->msg);
+	out_message(err->msg);
 	if (err->hint[0])
-		fprintf(stderr, "        %s\n", err->hint);
+		out_hint(err->hint);
 	return code;
 }
 
@@ -138,7 +136,7 @@ static int finish(int code)
 {
 	if (fflush(stdout) == 0 && !ferror(stdout))
 		return code;
-	fputs("labctl: cannot write to standard output\n", stderr);
+	out_message("cannot write to standard output");
 	return code ? code : err_exit_code(ERR_ENV);
 }
 

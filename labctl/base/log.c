@@ -8,6 +8,8 @@
 #include <string.h>
 #include <time.h>
 
+#include "base/out.h"
+
 #include "base/banned.h"
 
 static enum log_level level = LOG_NORMAL;
@@ -29,9 +31,10 @@ enum log_level log_get_level(void)
 static void emit(const char *prefix, const char *fmt, va_list ap)
 {
 	char line[1024];
+	int n = snprintf(line, sizeof(line), "%s", prefix);
 
-	vsnprintf(line, sizeof(line), fmt, ap);
-	fprintf(stderr, "labctl: %s%s\n", prefix, line);
+	vsnprintf(line + n, sizeof(line) - (size_t)n, fmt, ap);
+	out_message(line);
 }
 
 void log_warn(const char *fmt, ...)

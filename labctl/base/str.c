@@ -97,40 +97,6 @@ bool str_copy(char *dst, size_t size, const char *src)
 	return true;
 }
 
-/* Bytes of the UTF-8 sequence at s, which ends with a NUL; 0 when it is none (RFC 3629). */
-static size_t utf8_length(const unsigned char *s)
-{
-	size_t n = s[0] < 0x80 ? 1 : s[0] < 0xc2 ? 0 : s[0] < 0xe0 ? 2 : s[0] < 0xf0 ? 3 : 4;
-
-	if (s[0] > 0xf4)
-		return 0;
-	for (size_t i = 1; i < n; i++) {
-		if ((s[i] & 0xc0) != 0x80)
-			return 0;
-	}
-	/* Longer than need be, a surrogate, beyond the last character. */
-	if ((s[0] == 0xe0 && s[1] < 0xa0) || (s[0] == 0xed && s[1] > 0x9f) ||
-	    (s[0] == 0xf0 && s[1] < 0x90) || (s[0] == 0xf4 && s[1] > 0x8f))
-		return 0;
-	return n;
-}
-
-void str_make_printable(char *s)
-{
-	unsigned char *c = (unsigned char *)s;
-
-	while (*c) {
-		size_t n = utf8_length(c);
-
-		/* C1, too: terminals obey it. */
-		if (*c < ' ' || *c == 0x7f || n == 0 || (c[0] == 0xc2 && c[1] < 0xa0)) {
-			memset(c, '?', n ? n : 1);
-			n = n ? n : 1;
-		}
-		c += n;
-	}
-}
-
 bool str_starts(const char *s, const char *prefix)
 {
 	return strncmp(s, prefix, strlen(prefix)) == 0;

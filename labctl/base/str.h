@@ -32,9 +32,6 @@ char *str_steal(struct str *b);
 /* Copies src into a fixed array. False, and an empty dst, when it does not fit. */
 bool str_copy(char *dst, size_t size, const char *src) MUST_CHECK;
 
-/* For a stranger's text: control characters and bytes that are not UTF-8 become '?'. In place. */
-void str_make_printable(char *s);
-
 bool str_starts(const char *s, const char *prefix);
 static inline bool str_empty(const char *s)
 {

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "base/fs.h"
+#include "base/log.h"
 #include "base/mem.h"
 #include "base/parse.h"
 #include "base/proc.h"
@@ -68,13 +69,13 @@ static int explain(const char *id, struct err *err)
 
 	if (strcmp(id, "all") == 0) {
 		for (size_t i = 0; (c = check_at(i)); i++)
-			printf("%-25s %s (%s)\n", c->id, c->title, c->rfc);
+			out_printf(stdout, "%-25s %s (%s)\n", c->id, c->title, c->rfc);
 		return 0;
 	}
 	if (check_lookup(id, &c, err) < 0)
 		return -1;
 	report_explain(c, has_colour(), &text);
-	fputs(str_get(&text), stdout);
+	out_painted(stdout, str_get(&text));
 	return 0;
 }
 
@@ -120,7 +121,7 @@ static void print_table(const struct report *r)
 			report_check(r, &r->results->v[i], &text);
 	}
 	report_sum(r, &text);
-	fputs(str_get(&text), stdout);
+	out_painted(stdout, str_get(&text));
 }
 
 static int write_junit(const struct report *r, const char *path, struct err *err)
@@ -141,7 +142,7 @@ static int print_results(struct session *s, const struct report *r, struct err *
 		print_json(report_json(r));
 	} else if (s->args->opt[OPT_TAP]) {
 		report_tap(r, &text);
-		fputs(str_get(&text), stdout);
+		out_text(stdout, str_get(&text));
 	} else {
 		print_table(r);
 	}
@@ -167,14 +168,16 @@ static int grade_once(struct session *s, const struct strv *ids, bool hint, stru
 	auto_results results = { 0 };
 	auto_memory memory = { 0 };
 	auto_arena arena = { 0 };
+	struct err unsaved = { 0 };
 
 	if (choose_seed(s->args, &o.seed, err) < 0 || lab_lock(ctx, "check", &lock, err) < 0 ||
 	    arena_of_lab(ctx, s->lab, &arena, err) < 0 || grade(&arena, &o, &results, err) < 0)
 		return -1;
 	memory_load(&memory, ctx->state_dir, s->lab->name, s->lab->stage->name);
 	memory_update(&memory, &results, hint);
-	if (memory_save(&memory, err) < 0)
-		return -1;
+	/* The verdict is worth more than what the next --hint remembers. */
+	if (memory_save(&memory, &unsaved) < 0)
+		log_warn("this grading is not remembered: %s", unsaved.msg);
 	report.results = &results;
 	report.memory = &memory;
 	report.colour = has_colour();
@@ -220,11 +223,11 @@ static int watch(struct session *s, struct err *err)
 	code = grade_once(s, NULL, s->args->opt[OPT_HINT] != NULL, &e);
 	while (code >= 0) {
 		fflush(stdout);
-		fprintf(talk, "\nwatching %s: save a file to grade again, Ctrl-C to end\n", dir);
+		out_printf(talk, "\nwatching %s: save a file to grade again, Ctrl-C to end\n", dir);
 		fflush(talk);
 		if (watch_wait(fd, dir, &e) < 0)
 			break;
-		fputc('\n', talk);
+		out_text(talk, "\n");
 		code = grade_after_save(s, &e);
 	}
 	if (code >= 0 && err_is(&e, ERR_INTERRUPTED))

@@ -16,6 +16,7 @@
 #include <jansson.h>
 
 #include "base/err.h"
+#include "base/out.h"
 #include "lab/ctx.h"
 
 enum command_needs {

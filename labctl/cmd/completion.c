@@ -23,21 +23,21 @@ static const char *const kinds[] = {
 static void put_options(FILE *out, const struct option *o)
 {
 	for (; o && o->name; o++)
-		fprintf(out, " --%s", o->name);
+		out_printf(out, " --%s", o->name);
 }
 
 static void bash_case(FILE *out, const struct command *c)
 {
 	if (c->hidden)
 		return;
-	fprintf(out, "        '%s') opts='", c->name);
+	out_printf(out, "        '%s') opts='", c->name);
 	put_options(out, c->options);
-	fprintf(out, "'; kind=%s", kinds[c->complete]);
+	out_printf(out, "'; kind=%s", kinds[c->complete]);
 	if (c->verbs)
-		fputs("; words='", out);
+		out_text(out, "; words='");
 	for (size_t i = 0; c->verbs && c->verbs[i]; i++)
-		fprintf(out, "%s ", command_word(c->verbs[i]));
-	fputs(c->verbs ? "' ;;\n" : " ;;\n", out);
+		out_printf(out, "%s ", command_word(c->verbs[i]));
+	out_text(out, c->verbs ? "' ;;\n" : " ;;\n");
 	for (size_t i = 0; c->verbs && c->verbs[i]; i++)
 		bash_case(out, c->verbs[i]);
 }
@@ -52,69 +52,69 @@ static void bash_cases(FILE *out)
 /* Arms that make the word after a group part of the verb. */
 static void bash_groups(FILE *out)
 {
-	fputs("           case $verb in\n           '') verb=${COMP_WORDS[i]} ;;\n", out);
+	out_text(out, "           case $verb in\n           '') verb=${COMP_WORDS[i]} ;;\n");
 	for (size_t i = 0; i < command_count; i++) {
 		if (command_table[i]->verbs)
-			fprintf(out, "           %s) verb=\"$verb ${COMP_WORDS[i]}\" ;;\n",
-				command_table[i]->name);
+			out_printf(out, "           %s) verb=\"$verb ${COMP_WORDS[i]}\" ;;\n",
+				   command_table[i]->name);
 	}
-	fputs("           *) ((n++)) ;;\n           esac ;;\n", out);
+	out_text(out, "           *) ((n++)) ;;\n           esac ;;\n");
 }
 
 void completion_bash(FILE *out)
 {
-	fputs("# bash completion for labctl; load it with: . <(labctl completion bash)\n"
-	      "_labctl() {\n"
-	      "    local cur=${COMP_WORDS[COMP_CWORD]} verb= opts= kind= i n=0 words= lab=()\n"
-	      "    COMPREPLY=()\n"
-	      "    for ((i = 1; i < COMP_CWORD; i++)); do\n"
-	      "        case ${COMP_WORDS[i]} in\n"
-	      "        --lab)\n"
-	      "            ((i++))\n"
-	      "            [ \"${COMP_WORDS[i]}\" != = ] || ((i++)) # readline splits --lab=x\n"
-	      "            lab=(--lab \"${COMP_WORDS[i]}\") ;;\n"
-	      "        --lab=*) lab=(\"${COMP_WORDS[i]}\") ;;\n"
-	      "        -*) ;;\n"
-	      "        *)\n",
-	      out);
+	out_text(out,
+		 "# bash completion for labctl; load it with: . <(labctl completion bash)\n"
+		 "_labctl() {\n"
+		 "    local cur=${COMP_WORDS[COMP_CWORD]} verb= opts= kind= i n=0 words= lab=()\n"
+		 "    COMPREPLY=()\n"
+		 "    for ((i = 1; i < COMP_CWORD; i++)); do\n"
+		 "        case ${COMP_WORDS[i]} in\n"
+		 "        --lab)\n"
+		 "            ((i++))\n"
+		 "            [ \"${COMP_WORDS[i]}\" != = ] || ((i++)) # readline splits --lab=x\n"
+		 "            lab=(--lab \"${COMP_WORDS[i]}\") ;;\n"
+		 "        --lab=*) lab=(\"${COMP_WORDS[i]}\") ;;\n"
+		 "        -*) ;;\n"
+		 "        *)\n");
 	bash_groups(out);
-	fputs("        esac\n"
-	      "    done\n"
-	      "    if [ \"${COMP_WORDS[COMP_CWORD-1]}\" = --lab ]; then\n"
-	      "        words=$(command labctl complete labs 2>/dev/null)\n"
-	      "        mapfile -t COMPREPLY < <(compgen -W \"$words\" -- \"$cur\")\n"
-	      "        return\n"
-	      "    fi\n"
-	      "    case $verb in\n"
-	      "        '') kind=verbs ;;\n",
-	      out);
+	out_text(out, "        esac\n"
+		      "    done\n"
+		      "    if [ \"${COMP_WORDS[COMP_CWORD-1]}\" = --lab ]; then\n"
+		      "        words=$(command labctl complete labs 2>/dev/null)\n"
+		      "        mapfile -t COMPREPLY < <(compgen -W \"$words\" -- \"$cur\")\n"
+		      "        return\n"
+		      "    fi\n"
+		      "    case $verb in\n"
+		      "        '') kind=verbs ;;\n");
 	bash_cases(out);
-	fputs("    esac\n"
-	      "    if [[ $cur == -* ]]; then\n"
-	      "        words=\"$opts",
-	      out);
+	out_text(out, "    esac\n"
+		      "    if [[ $cur == -* ]]; then\n"
+		      "        words=\"$opts");
 	put_options(out, global_options);
-	fputs("\"\n"
-	      "    elif [ \"$kind\" = command ] || { [ \"$n\" -gt 0 ] && [ \"$verb\" = exec ]; }; "
-	      "then\n"
-	      "        mapfile -t COMPREPLY < <(compgen -c -f -- \"$cur\")\n"
-	      "        return\n"
-	      "    elif [ -n \"$words\" ]; then\n"
-	      "        :\n"
-	      "    elif [ \"$n\" -eq 0 ]; then\n"
-	      "        words=$(command labctl \"${lab[@]}\" complete \"$kind\" 2>/dev/null)\n"
-	      "    fi\n"
-	      "    mapfile -t COMPREPLY < <(compgen -W \"$words\" -- \"$cur\")\n"
-	      "}\n"
-	      "complete -F _labctl labctl\n"
-	      "complete -W \"$(command labctl complete stages 2>/dev/null)\" pyroute-stage-start\n"
-	      "_pyroute_connect() {\n"
-	      "    mapfile -t COMPREPLY < <(compgen -W \"$(command labctl complete clients "
-	      "2>/dev/null)\" "
-	      "-- \"${COMP_WORDS[COMP_CWORD]}\")\n"
-	      "}\n"
-	      "complete -F _pyroute_connect pyroute-connect\n",
-	      out);
+	out_text(out,
+		 "\"\n"
+		 "    elif [ \"$kind\" = command ] || { [ \"$n\" -gt 0 ] && [ \"$verb\" = exec ]; "
+		 "}; "
+		 "then\n"
+		 "        mapfile -t COMPREPLY < <(compgen -c -f -- \"$cur\")\n"
+		 "        return\n"
+		 "    elif [ -n \"$words\" ]; then\n"
+		 "        :\n"
+		 "    elif [ \"$n\" -eq 0 ]; then\n"
+		 "        words=$(command labctl \"${lab[@]}\" complete \"$kind\" 2>/dev/null)\n"
+		 "    fi\n"
+		 "    mapfile -t COMPREPLY < <(compgen -W \"$words\" -- \"$cur\")\n"
+		 "}\n"
+		 "complete -F _labctl labctl\n"
+		 "complete -W \"$(command labctl complete stages 2>/dev/null)\" "
+		 "pyroute-stage-start\n"
+		 "_pyroute_connect() {\n"
+		 "    mapfile -t COMPREPLY < <(compgen -W \"$(command labctl complete clients "
+		 "2>/dev/null)\" "
+		 "-- \"${COMP_WORDS[COMP_CWORD]}\")\n"
+		 "}\n"
+		 "complete -F _pyroute_connect pyroute-connect\n");
 }
 
 /* Quotes for a zsh _describe entry or a fish string. */
@@ -122,24 +122,24 @@ static void put_quoted(FILE *out, const char *text)
 {
 	for (; *text; text++) {
 		if (*text == '\'')
-			fputs("'\\''", out);
+			out_text(out, "'\\''");
 		else
-			fputc(*text, out);
+			out_printf(out, "%c", *text);
 	}
 }
 
 static void zsh_options(FILE *out, const struct option *o)
 {
 	for (; o && o->name; o++) {
-		fprintf(out, " '--%s%s[", o->name, o->arg ? "=" : "");
+		out_printf(out, " '--%s%s[", o->name, o->arg ? "=" : "");
 		put_quoted(out, o->help);
-		fputs("]", out);
+		out_text(out, "]");
 		if (o->arg)
-			fprintf(out, ":%s:%s", o->arg,
-				o->complete == COMPLETE_LAB   ? "($(command labctl complete labs))"
-				: o->complete == COMPLETE_DIR ? "_files -/"
-							      : "");
-		fputs("'", out);
+			out_printf(out, ":%s:%s", o->arg,
+				   o->complete == COMPLETE_LAB ? "($(command labctl complete labs))"
+				   : o->complete == COMPLETE_DIR ? "_files -/"
+								 : "");
+		out_text(out, "'");
 	}
 }
 
@@ -147,76 +147,72 @@ static void zsh_case(FILE *out, const struct command *c)
 {
 	if (c->hidden)
 		return;
-	fprintf(out, "        %s)", command_word(c));
+	out_printf(out, "        %s)", command_word(c));
 	if (c->verbs) {
-		fputs(" _arguments -C '1:verb:(", out);
+		out_text(out, " _arguments -C '1:verb:(");
 		for (size_t i = 0; c->verbs[i]; i++)
-			fprintf(out, "%s%s", i ? " " : "", command_word(c->verbs[i]));
-		fputs(")' '*::argument:->of'\n        case $state in of)\n"
-		      "        case $words[1] in\n",
-		      out);
+			out_printf(out, "%s%s", i ? " " : "", command_word(c->verbs[i]));
+		out_text(out, ")' '*::argument:->of'\n        case $state in of)\n"
+			      "        case $words[1] in\n");
 		for (size_t i = 0; c->verbs[i]; i++)
 			zsh_case(out, c->verbs[i]);
-		fputs("        esac ;; esac ;;\n", out);
+		out_text(out, "        esac ;; esac ;;\n");
 		return;
 	}
-	fputs(" _arguments", out);
+	out_text(out, " _arguments");
 	zsh_options(out, c->options);
 	if (c->complete == COMPLETE_COMMAND)
-		fputs(" '*::command:_normal'", out);
+		out_text(out, " '*::command:_normal'");
 	else if (c->complete != COMPLETE_NOTHING)
-		fprintf(out, " \"1:%s:($(command labctl complete %s 2>/dev/null))\"%s",
-			kinds[c->complete], kinds[c->complete],
-			c->stop_at_first ? " '*::command:_normal'" : "");
-	fputs(" ;;\n", out);
+		out_printf(out, " \"1:%s:($(command labctl complete %s 2>/dev/null))\"%s",
+			   kinds[c->complete], kinds[c->complete],
+			   c->stop_at_first ? " '*::command:_normal'" : "");
+	out_text(out, " ;;\n");
 }
 
 void completion_zsh(FILE *out)
 {
-	fputs("#compdef labctl\n"
-	      "# zsh completion for labctl; load it with: . <(labctl completion zsh)\n"
-	      "_labctl() {\n"
-	      "    local curcontext=$curcontext state line\n"
-	      "    local -a verbs\n"
-	      "    verbs=(\n",
-	      out);
+	out_text(out, "#compdef labctl\n"
+		      "# zsh completion for labctl; load it with: . <(labctl completion zsh)\n"
+		      "_labctl() {\n"
+		      "    local curcontext=$curcontext state line\n"
+		      "    local -a verbs\n"
+		      "    verbs=(\n");
 	for (size_t i = 0; i < command_count; i++) {
 		if (command_table[i]->hidden)
 			continue;
-		fprintf(out, "        '%s:", command_table[i]->name);
+		out_printf(out, "        '%s:", command_table[i]->name);
 		put_quoted(out, command_table[i]->summary);
-		fputs("'\n", out);
+		out_text(out, "'\n");
 	}
-	fputs("    )\n    _arguments -C", out);
+	out_text(out, "    )\n    _arguments -C");
 	zsh_options(out, global_options);
-	fputs(" '1:verb:->verb' '*::argument:->argument'\n"
-	      "    case $state in\n"
-	      "    verb) _describe -t verbs verb verbs ;;\n"
-	      "    argument)\n"
-	      "        case $words[1] in\n",
-	      out);
+	out_text(out, " '1:verb:->verb' '*::argument:->argument'\n"
+		      "    case $state in\n"
+		      "    verb) _describe -t verbs verb verbs ;;\n"
+		      "    argument)\n"
+		      "        case $words[1] in\n");
 	for (size_t i = 0; i < command_count; i++)
 		zsh_case(out, command_table[i]);
-	fputs("        esac ;;\n"
-	      "    esac\n"
-	      "}\n"
-	      "compdef _labctl labctl\n",
-	      out);
+	out_text(out, "        esac ;;\n"
+		      "    esac\n"
+		      "}\n"
+		      "compdef _labctl labctl\n");
 }
 
 static void fish_options(FILE *out, const char *condition, const struct option *o)
 {
 	for (; o && o->name; o++) {
-		fprintf(out, "complete -c labctl %s -l %s", condition, o->name);
+		out_printf(out, "complete -c labctl %s -l %s", condition, o->name);
 		if (o->letter)
-			fprintf(out, " -s %c", o->letter);
+			out_printf(out, " -s %c", o->letter);
 		if (o->arg)
-			fputs(" -r", out);
+			out_text(out, " -r");
 		if (o->complete == COMPLETE_LAB)
-			fputs(" -f -a '(command labctl complete labs 2>/dev/null)'", out);
-		fputs(" -d '", out);
+			out_text(out, " -f -a '(command labctl complete labs 2>/dev/null)'");
+		out_text(out, " -d '");
 		put_quoted(out, o->help);
-		fputs("'\n", out);
+		out_text(out, "'\n");
 	}
 }
 
@@ -227,29 +223,29 @@ static void fish_verb(FILE *out, const struct command *group, const struct comma
 					 "and __fish_seen_subcommand_from %s'",
 					 group->name, command_word(c));
 
-	fprintf(out,
-		"complete -c labctl -n '__fish_seen_subcommand_from %s; and not "
-		"__fish_seen_subcommand_from",
-		group->name);
+	out_printf(out,
+		   "complete -c labctl -n '__fish_seen_subcommand_from %s; and not "
+		   "__fish_seen_subcommand_from",
+		   group->name);
 	for (size_t i = 0; group->verbs[i]; i++)
-		fprintf(out, " %s", command_word(group->verbs[i]));
-	fprintf(out, "' -a %s -d '", command_word(c));
+		out_printf(out, " %s", command_word(group->verbs[i]));
+	out_printf(out, "' -a %s -d '", command_word(c));
 	put_quoted(out, c->summary);
-	fputs("'\n", out);
+	out_text(out, "'\n");
 	fish_options(out, seen, c->options);
 	if (c->complete == COMPLETE_COMMAND)
-		fprintf(out, "complete -c labctl %s -F\n", seen);
+		out_printf(out, "complete -c labctl %s -F\n", seen);
 	else if (c->complete != COMPLETE_NOTHING)
-		fprintf(out,
-			"complete -c labctl %s -a '(command labctl complete %s 2>/dev/null)'\n",
-			seen, kinds[c->complete]);
+		out_printf(out,
+			   "complete -c labctl %s -a '(command labctl complete %s 2>/dev/null)'\n",
+			   seen, kinds[c->complete]);
 }
 
 void completion_fish(FILE *out)
 {
-	fputs("# fish completion for labctl; load it with: labctl completion fish | source\n"
-	      "complete -c labctl -f\n",
-	      out);
+	out_text(out,
+		 "# fish completion for labctl; load it with: labctl completion fish | source\n"
+		 "complete -c labctl -f\n");
 	fish_options(out, "", global_options);
 	for (size_t i = 0; i < command_count; i++) {
 		const struct command *c = command_table[i];
@@ -257,19 +253,19 @@ void completion_fish(FILE *out)
 
 		if (c->hidden)
 			continue;
-		fprintf(out, "complete -c labctl -n __fish_use_subcommand -a %s -d '", c->name);
+		out_printf(out, "complete -c labctl -n __fish_use_subcommand -a %s -d '", c->name);
 		put_quoted(out, c->summary);
-		fputs("'\n", out);
+		out_text(out, "'\n");
 		for (size_t k = 0; c->verbs && c->verbs[k]; k++)
 			fish_verb(out, c, c->verbs[k]);
 		fish_options(out, seen, c->options);
 		if (c->complete == COMPLETE_COMMAND)
-			fprintf(out, "complete -c labctl %s -F\n", seen);
+			out_printf(out, "complete -c labctl %s -F\n", seen);
 		else if (c->complete != COMPLETE_NOTHING)
-			fprintf(out,
-				"complete -c labctl %s -a '(command labctl complete %s "
-				"2>/dev/null)'\n",
-				seen, kinds[c->complete]);
+			out_printf(out,
+				   "complete -c labctl %s -a '(command labctl complete %s "
+				   "2>/dev/null)'\n",
+				   seen, kinds[c->complete]);
 	}
 }
 
@@ -352,7 +348,7 @@ static int complete_run(struct cmd *cmd, const struct args *args, struct err *er
 			return -1;
 	}
 	for (size_t i = 0; i < names.n; i++)
-		puts(names.v[i]);
+		out_printf(stdout, "%s\n", names.v[i]);
 	return 0;
 }
 

@@ -20,11 +20,13 @@ static int run(struct cmd *cmd, const struct args *args, struct err *err)
 		json_array_foreach (findings, i, f) {
 			json_t *mend = json_object_get(f, "mend");
 
-			printf("%-7s  %-15s  %s\n", json_string_value(json_object_get(f, "status")),
-			       json_string_value(json_object_get(f, "check")),
-			       json_string_value(json_object_get(f, "text")));
+			out_printf(stdout, "%-7s  %-15s  %s\n",
+				   json_string_value(json_object_get(f, "status")),
+				   json_string_value(json_object_get(f, "check")),
+				   json_string_value(json_object_get(f, "text")));
 			if (mend)
-				printf("%26s to mend it: %s\n", "", json_string_value(mend));
+				out_printf(stdout, "%26s to mend it: %s\n", "",
+					   json_string_value(mend));
 		}
 		json_decref(findings);
 	}

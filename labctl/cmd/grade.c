@@ -84,7 +84,9 @@ static int find_stage(struct cmd *cmd, const struct args *args, struct lab **ret
 	const char *name = args->v[0];
 
 	if (!name) {
-		if (lab_load(cmd->ctx, cmd->ctx->lab, &running, ERR_IGNORED) < 0) {
+		if (lab_load(cmd->ctx, cmd->ctx->lab, &running, err) < 0) {
+			if (!err_is(err, ERR_NOT_FOUND))
+				return -1;
 			err_set(err, ERR_USAGE, 0, "which stage?");
 			return err_hint(err, "labctl grade STAGE --submissions DIR");
 		}
@@ -104,7 +106,7 @@ static int write_results(struct cmd *cmd, const struct args *args, const struct 
 			 const char *out, struct err *err)
 {
 	json_auto_t *doc = batch_json(b, LABCTL_VERSION);
-	auto_free char *text = json_dumps(doc, JSON_INDENT(1) | JSON_REAL_PRECISION(6));
+	auto_free char *text = printable_json(doc, JSON_INDENT(1) | JSON_REAL_PRECISION(6));
 	auto_free char *summary = xasprintf("%s/summary.json", out);
 	const char *json = args->opt[OPT_JSON] ? args->opt[OPT_JSON] : summary;
 	auto_str csv = { 0 }, table = { 0 };
@@ -117,8 +119,8 @@ static int write_results(struct cmd *cmd, const struct args *args, const struct 
 	if (cmd->json) {
 		print_json(json_incref(doc));
 	} else {
-		fputs(str_get(&table), stdout);
-		printf("SHA-256 of %s: %s\n", json, sum);
+		out_text(stdout, str_get(&table));
+		out_printf(stdout, "SHA-256 of %s: %s\n", json, sum);
 	}
 	if (fs_write(json, text, strlen(text), 0644, false, err) < 0)
 		return -1;

@@ -18,38 +18,39 @@ static void print_options(FILE *out, const struct option *o)
 				 o->letter ? o->letter : ' ', o->letter ? ", " : "  ", o->name,
 				 o->arg ? " " : "", o->arg ? o->arg : "");
 
-		fprintf(out, "  %-*s  %s\n", n > 24 ? n : 24, left, o->help);
+		out_printf(out, "  %-*s  %s\n", n > 24 ? n : 24, left, o->help);
 	}
 }
 
 void help_overview(FILE *out)
 {
-	fputs("labctl - a training lab for computer networks: clients in containers, wired to "
-	      "your\n"
-	      "computer's net1, net2, ...; you write the router between them.\n\n"
-	      "usage: labctl [OPTION]... VERB [ARGUMENT]...\n\nverbs:\n",
-	      out);
+	out_text(out,
+		 "labctl - a training lab for computer networks: clients in containers, wired to "
+		 "your\n"
+		 "computer's net1, net2, ...; you write the router between them.\n\n"
+		 "usage: labctl [OPTION]... VERB [ARGUMENT]...\n\nverbs:\n");
 	for (size_t i = 0; i < command_count; i++) {
 		const struct command *c = command_table[i];
 
 		if (!c->hidden)
-			fprintf(out, "  %-16s  %s\n", c->name, c->summary);
+			out_printf(out, "  %-16s  %s\n", c->name, c->summary);
 	}
-	fputs("\noptions for every verb:\n", out);
+	out_text(out, "\noptions for every verb:\n");
 	print_options(out, global_options);
-	fputs("\n'labctl help VERB' tells more. First steps: labctl stage-start stage1; labctl "
-	      "status;\n"
-	      "labctl connect client1; labctl run -- python3 src/starter.py\n\n"
-	      "exit codes: 0 ok, 1 the work said no, 2 usage, 3 environment (engine, privileges,\n"
-	      "kernel), 4 bad stage file, 5 conflict or busy, 6 not found, 70 internal, 130 "
-	      "interrupted\n",
-	      out);
+	out_text(out,
+		 "\n'labctl help VERB' tells more. First steps: labctl stage-start stage1; labctl "
+		 "status;\n"
+		 "labctl connect client1; labctl run -- python3 src/starter.py\n\n"
+		 "exit codes: 0 ok, 1 the work said no, 2 usage, 3 environment (engine, "
+		 "privileges,\n"
+		 "kernel), 4 bad stage file, 5 conflict or busy, 6 not found, 70 internal, 130 "
+		 "interrupted\n");
 }
 
 void help_usage(FILE *out, const struct command *c)
 {
-	fprintf(out, "usage: labctl %s%s%s%s\n", c->name, c->options ? " [OPTION]..." : "",
-		*c->synopsis ? " " : "", c->synopsis);
+	out_printf(out, "usage: labctl %s%s%s%s\n", c->name, c->options ? " [OPTION]..." : "",
+		   *c->synopsis ? " " : "", c->synopsis);
 }
 
 static const char *const who_text[] = {
@@ -62,22 +63,25 @@ _Static_assert(ARRAY_SIZE(who_text) == WHO_MAX, "a text is missing");
 void help_command(FILE *out, const struct command *c)
 {
 	help_usage(out, c);
-	fprintf(out, "\n%s\n", c->summary);
-	if (c->details)
-		fprintf(out, "\n%s\n", c->details);
+	out_printf(out, "\n%s\n", c->summary);
+	if (c->details) {
+		out_text(out, "\n");
+		out_text(out, c->details);
+		out_text(out, "\n");
+	}
 	if (c->verbs) {
-		fputs("\nverbs:\n", out);
+		out_text(out, "\nverbs:\n");
 		for (size_t i = 0; c->verbs[i]; i++)
-			fprintf(out, "  %-16s  %s\n", command_word(c->verbs[i]),
-				c->verbs[i]->summary);
+			out_printf(out, "  %-16s  %s\n", command_word(c->verbs[i]),
+				   c->verbs[i]->summary);
 	}
 	if (c->who != WHO_EVERYONE)
-		fprintf(out, "\nmay be called through sudo by: %s\n", who_text[c->who]);
+		out_printf(out, "\nmay be called through sudo by: %s\n", who_text[c->who]);
 	if (c->options) {
-		fputs("\noptions:\n", out);
+		out_text(out, "\noptions:\n");
 		print_options(out, c->options);
 	}
-	fputs("\noptions for every verb:\n", out);
+	out_text(out, "\noptions for every verb:\n");
 	print_options(out, global_options);
 }
 
@@ -152,7 +156,7 @@ static int version_run(struct cmd *cmd, const struct args *args, struct err *err
 	if (cmd->json)
 		print_json(json_pack("{s:s}", "version", LABCTL_VERSION));
 	else
-		puts("labctl " LABCTL_VERSION);
+		out_text(stdout, "labctl " LABCTL_VERSION "\n");
 	return 0;
 }
 

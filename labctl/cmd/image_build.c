@@ -40,8 +40,8 @@ static int run(struct cmd *cmd, const struct args *args, struct err *err)
 		print_json(json_pack("{s:s, s:s, s:I}", "image", cmd->ctx->image, "id", info.id,
 				     "size", (json_int_t)info.size));
 	else
-		printf("image '%s' is built: %lld MB\n", cmd->ctx->image,
-		       (long long)(info.size / 1000000));
+		out_printf(stdout, "image '%s' is built: %lld MB\n", cmd->ctx->image,
+			   (long long)(info.size / 1000000));
 	return 0;
 }
 

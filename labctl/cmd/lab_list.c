@@ -38,12 +38,12 @@ static void print_row(json_t *r)
 	localtime_r(&since, &tm);
 	strftime(when, sizeof(when), "%F %H:%M", &tm);
 	if (json_object_get(r, "error"))
-		printf("%-16s %s\n", text(r, "lab"), text(r, "error"));
+		out_printf(stdout, "%-16s %s\n", text(r, "lab"), text(r, "error"));
 	else
-		printf("%-16s %-12s %-12s %-9s %-16s %s\n", text(r, "lab"), text(r, "stage"),
-		       text(r, "owner"), text(r, "state"), when,
-		       json_is_string(json_object_get(r, "seat")) ? text(r, "seat")
-								  : "this computer");
+		out_printf(stdout, "%-16s %-12s %-12s %-9s %-16s %s\n", text(r, "lab"),
+			   text(r, "stage"), text(r, "owner"), text(r, "state"), when,
+			   json_is_string(json_object_get(r, "seat")) ? text(r, "seat")
+								      : "this computer");
 }
 
 static int run(struct cmd *cmd, const struct args *args, struct err *err)
@@ -63,11 +63,11 @@ static int run(struct cmd *cmd, const struct args *args, struct err *err)
 		return 0;
 	}
 	if (!names.n) {
-		puts("no labs");
+		out_text(stdout, "no labs\n");
 		return 0;
 	}
-	printf("%-16s %-12s %-12s %-9s %-16s %s\n", "LAB", "STAGE", "OWNER", "STATE", "SINCE",
-	       "SEAT");
+	out_printf(stdout, "%-16s %-12s %-12s %-9s %-16s %s\n", "LAB", "STAGE", "OWNER", "STATE",
+		   "SINCE", "SEAT");
 	json_array_foreach (all, i, r)
 		print_row(r);
 	return 0;

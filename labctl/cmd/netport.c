@@ -187,7 +187,7 @@ static int acquire_run(struct cmd *cmd, const struct args *args, struct err *err
 	if (cmd->json)
 		print_json(netport_lease_json(&l));
 	else
-		puts(l.value);
+		out_printf(stdout, "%s\n", l.value);
 	return 0;
 }
 

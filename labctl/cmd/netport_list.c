@@ -24,9 +24,9 @@ static void print_rows(const struct strv *cells, size_t columns)
 	}
 	for (size_t i = 0; i < cells->n; i++) {
 		if (i % columns == columns - 1)
-			puts(cells->v[i]);
+			out_printf(stdout, "%s\n", cells->v[i]);
 		else
-			printf("%-*s  ", width[i % columns], cells->v[i]);
+			out_printf(stdout, "%-*s  ", width[i % columns], cells->v[i]);
 	}
 }
 
@@ -130,10 +130,10 @@ static int who_run(struct cmd *cmd, const struct args *args, struct err *err)
 		auto_free char *who = lease_holder_text(&l.v[i]);
 		char since[LEASE_TIME_TEXT], until[LEASE_TIME_TEXT];
 
-		printf("%s '%s' is leased to %s since %s%s%s\n", resource_noun(l.v[i].resource),
-		       l.v[i].value, who, lease_time_text(l.v[i].created, since),
-		       l.v[i].expires ? " until " : "",
-		       l.v[i].expires ? lease_time_text(l.v[i].expires, until) : "");
+		out_printf(stdout, "%s '%s' is leased to %s since %s%s%s\n",
+			   resource_noun(l.v[i].resource), l.v[i].value, who,
+			   lease_time_text(l.v[i].created, since), l.v[i].expires ? " until " : "",
+			   l.v[i].expires ? lease_time_text(l.v[i].expires, until) : "");
 	}
 	return 0;
 }

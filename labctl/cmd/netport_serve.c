@@ -69,7 +69,7 @@ static void listening(void *arg, const char *where)
 {
 	(void)arg;
 	if (log_get_level() != LOG_QUIET)
-		fprintf(stderr, "labctl: netport listens on %s\n", where);
+		out_printf(stderr, "labctl: netport listens on %s\n", where);
 }
 
 /* Files that are named are the caller's affair, root's own book is an administrator's: a service
@@ -171,7 +171,7 @@ static int token_add(struct cmd *cmd, struct tokens *t, const struct args *args,
 	if (cmd->json)
 		print_json(json_pack("{s:s, s:s}", "name", args->opt[TOKEN_NAME], "token", text));
 	else
-		puts(text);
+		out_printf(stdout, "%s\n", text);
 	return 0;
 }
 
@@ -190,7 +190,7 @@ static int token_list(struct cmd *cmd, struct tokens *t, struct err *err)
 						     "scopes", scopes, "created",
 						     (json_int_t)(t->v[i].created / 1000)));
 		if (!cmd->json)
-			printf("%-24s %s\n", t->v[i].name, scopes);
+			out_printf(stdout, "%-24s %s\n", t->v[i].name, scopes);
 	}
 	if (cmd->json)
 		print_json(all);

@@ -3,6 +3,7 @@
 #include "cmd/problems.h"
 
 #include "base/mem.h"
+#include "base/out.h"
 #include "grade/entries.h"
 
 #include "base/banned.h"
@@ -12,12 +13,12 @@ void problems_explain(const struct stage_problems *p, struct err *err)
 	for (size_t i = 0; i < p->n; i++) {
 		const struct stage_problem *q = &p->v[i];
 
-		fprintf(stderr, "%s:", p->file);
+		out_printf(stderr, "%s:", p->file);
 		if (q->line)
-			fprintf(stderr, "%u:", q->line);
-		fprintf(stderr, " %s%s%s\n", q->path, q->path[0] ? ": " : "", q->text);
+			out_printf(stderr, "%u:", q->line);
+		out_printf(stderr, " %s%s%s\n", q->path, q->path[0] ? ": " : "", q->text);
 		if (q->hint[0])
-			fprintf(stderr, "    hint: %s\n", q->hint);
+			out_printf(stderr, "    hint: %s\n", q->hint);
 	}
 	if (p->n) {
 		err_set(err, ERR_STAGE, 0, "'%s' has %zu problem%s", p->file, p->n,

@@ -13,9 +13,9 @@ static void print_list(const char *head, json_t *list)
 	size_t i;
 
 	if (json_array_size(list))
-		printf("%s\n", head);
+		out_printf(stdout, "%s\n", head);
 	json_array_foreach (list, i, t)
-		printf("  * %s\n", json_string_value(t));
+		out_printf(stdout, "  * %s\n", json_string_value(t));
 }
 
 static int repair_run(struct cmd *cmd, const struct args *args, struct err *err)
@@ -35,9 +35,10 @@ static int repair_run(struct cmd *cmd, const struct args *args, struct err *err)
 		print_list("made anew:", json_object_get(report, "mended"));
 		print_list("still not as it should be:", left);
 		if (!json_array_size(left))
-			printf("lab '%s' is as its record says; each link carries frames both "
-			       "ways\n",
-			       cmd->ctx->lab);
+			out_printf(stdout,
+				   "lab '%s' is as its record says; each link carries frames both "
+				   "ways\n",
+				   cmd->ctx->lab);
 	}
 	return json_array_size(left) ? err_exit_code(ERR_FAILED) : 0;
 }
@@ -74,9 +75,9 @@ static int gc_run(struct cmd *cmd, const struct args *args, struct err *err)
 		return r < 0 ? err_exit_code(err->kind) : 0;
 	}
 	for (size_t i = 0; i < done.n; i++)
-		printf("removed: %s\n", done.v[i]);
+		out_printf(stdout, "removed: %s\n", done.v[i]);
 	if (!done.n && r == 0)
-		puts("nothing to remove");
+		out_text(stdout, "nothing to remove\n");
 	return r < 0 ? -1 : 0;
 }
 

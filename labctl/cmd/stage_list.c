@@ -4,6 +4,7 @@
 
 #include <string.h>
 
+#include "base/log.h"
 #include "base/mem.h"
 #include "lab/lab.h"
 #include "stage/load.h"
@@ -29,14 +30,15 @@ static int run(struct cmd *cmd, const struct args *args, struct err *err)
 	json_auto_t *all = json_array();
 	auto_strv names = { 0 };
 	auto_lab l = NULL;
+	struct err e = { 0 };
 	json_t *row;
 	size_t i;
 
 	(void)args;
 	if (stage_list(cmd->ctx->stages_dir, &names, err) < 0)
 		return -1;
-	if (lab_load(cmd->ctx, cmd->ctx->lab, &l, ERR_IGNORED) < 0)
-		l = NULL;
+	if (lab_load(cmd->ctx, cmd->ctx->lab, &l, &e) < 0 && !err_is(&e, ERR_NOT_FOUND))
+		log_warn("%s (%s)", e.msg, e.hint);
 	for (i = 0; i < names.n; i++)
 		json_array_append_new(all, stage_row(cmd->ctx->stages_dir, names.v[i],
 						     l ? l->stage->name : NULL));
@@ -47,9 +49,9 @@ static int run(struct cmd *cmd, const struct args *args, struct err *err)
 	json_array_foreach (all, i, row) {
 		const char *title = json_string_value(json_object_get(row, "title"));
 
-		printf("%-16s  %s%s\n", json_string_value(json_object_get(row, "name")),
-		       title ? title : "(broken: see 'labctl stage-validate')",
-		       json_is_true(json_object_get(row, "running")) ? "  [running]" : "");
+		out_printf(stdout, "%-16s  %s%s\n", json_string_value(json_object_get(row, "name")),
+			   title ? title : "(broken: see 'labctl stage-validate')",
+			   json_is_true(json_object_get(row, "running")) ? "  [running]" : "");
 	}
 	return 0;
 }

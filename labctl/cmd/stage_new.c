@@ -46,10 +46,11 @@ static int run(struct cmd *cmd, const struct args *args, struct err *err)
 			json_pack("{s:s, s:s}", "name", strrchr(dir, '/') + 1, "directory", dir));
 		return 0;
 	}
-	printf("%s: stage.json and README.md; now:\n"
-	       "  labctl stage-validate %s\n"
-	       "  labctl stage-start %s\n",
-	       dir, args->v[0], args->v[0]);
+	out_printf(stdout,
+		   "%s: stage.json and README.md; now:\n"
+		   "  labctl stage-validate %s\n"
+		   "  labctl stage-start %s\n",
+		   dir, args->v[0], args->v[0]);
 	return 0;
 }
 

@@ -41,8 +41,8 @@ static void print_plan(const struct cmd *cmd, const struct lab *l)
 
 		step_describe(l, &plan.steps[i], &text);
 		if (!cmd->json)
-			printf("%3zu  %-9s  %s\n", i + 1, step_name(plan.steps[i].kind),
-			       str_get(&text));
+			out_printf(stdout, "%3zu  %-9s  %s\n", i + 1, step_name(plan.steps[i].kind),
+				   str_get(&text));
 		json_array_append_new(all,
 				      json_pack("{s:s, s:s}", "step", step_name(plan.steps[i].kind),
 						"text", str_get(&text)));
@@ -61,7 +61,7 @@ static void print_seat(const struct cmd *cmd, const struct lab *l)
 
 	if (l->isolated && !l->isolated_by_choice &&
 	    caller_check_host_seat(&cmd->ctx->caller, &why) < 0)
-		printf("the seat is private: %s\n", why.msg);
+		out_printf(stdout, "the seat is private: %s\n", why.msg);
 }
 
 static void print_started(const struct cmd *cmd, const struct lab *l)
@@ -73,23 +73,23 @@ static void print_started(const struct cmd *cmd, const struct lab *l)
 		print_json(lab_describe(l));
 		return;
 	}
-	printf("stage '%s' is running in lab '%s'", s->name, l->name);
+	out_printf(stdout, "stage '%s' is running in lab '%s'", s->name, l->name);
 	if (s->kind == STAGE_JSON) {
-		printf(": %zu clients; ", s->n_clients);
+		out_printf(stdout, ": %zu clients; ", s->n_clients);
 		for (size_t i = 0; i < s->n_networks; i++) {
 			char addr[IPADDR_TEXT];
 
 			if (!l->networks[i].ifname[0])
 				continue;
-			printf("%s%s %s/%u", sep, l->networks[i].ifname,
-			       ipaddr_format(&s->networks[i].router, addr),
-			       s->networks[i].subnet.prefix);
+			out_printf(stdout, "%s%s %s/%u", sep, l->networks[i].ifname,
+				   ipaddr_format(&s->networks[i].router, addr),
+				   s->networks[i].subnet.prefix);
 			sep = ", ";
 		}
 		if (l->isolated)
-			printf(" (isolated: 'labctl shell' enters)");
+			out_printf(stdout, " (isolated: 'labctl shell' enters)");
 	}
-	putchar('\n');
+	out_text(stdout, "\n");
 	print_seat(cmd, l);
 }
 

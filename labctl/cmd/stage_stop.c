@@ -18,7 +18,7 @@ static int run(struct cmd *cmd, const struct args *args, struct err *err)
 	if (cmd->json)
 		print_json(json_pack("{s:s, s:s}", "lab", cmd->ctx->lab, "stopped", stage));
 	else
-		printf("stage '%s' is stopped\n", stage);
+		out_printf(stdout, "stage '%s' is stopped\n", stage);
 	return 0;
 }
 

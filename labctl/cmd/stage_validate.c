@@ -32,10 +32,11 @@ static int run(struct cmd *cmd, const struct args *args, struct err *err)
 		return -1;
 	}
 	if (s->kind == STAGE_SCRIPTS)
-		printf("'%s' is a stage of scripts: up.sh and down.sh are executable\n", s->name);
+		out_printf(stdout, "'%s' is a stage of scripts: up.sh and down.sh are executable\n",
+			   s->name);
 	else
-		printf("'%s' is valid: %zu networks, %zu clients, %zu checks\n", s->name,
-		       s->n_networks, s->n_clients, s->n_checks);
+		out_printf(stdout, "'%s' is valid: %zu networks, %zu clients, %zu checks\n",
+			   s->name, s->n_networks, s->n_clients, s->n_checks);
 	return 0;
 }
 

@@ -25,14 +25,15 @@ static void print_head(json_t *doc)
 
 	localtime_r(&since, &tm);
 	strftime(when, sizeof(when), "%F %H:%M", &tm);
-	printf("stage    %s (%s), %s since %s\n", text(doc, "stage"), text(doc, "title"),
-	       text(doc, "state"), when);
-	printf("lab      %s, owner %s, seat %s (%s)\n", text(doc, "lab"), text(doc, "owner"),
-	       json_is_true(json_object_get(doc, "isolated")) ? text(doc, "seat") : "this host",
-	       text(doc, "seat_why"));
+	out_printf(stdout, "stage    %s (%s), %s since %s\n", text(doc, "stage"),
+		   text(doc, "title"), text(doc, "state"), when);
+	out_printf(stdout, "lab      %s, owner %s, seat %s (%s)\n", text(doc, "lab"),
+		   text(doc, "owner"),
+		   json_is_true(json_object_get(doc, "isolated")) ? text(doc, "seat") : "this host",
+		   text(doc, "seat_why"));
 	if (strcmp(text(src, "mode"), "none") != 0)
-		printf("src      %s at /~/src in the clients (%s)\n", text(src, "directory"),
-		       text(src, "mode"));
+		out_printf(stdout, "src      %s at /~/src in the clients (%s)\n",
+			   text(src, "directory"), text(src, "mode"));
 }
 
 static void print_networks(json_t *doc)
@@ -40,13 +41,13 @@ static void print_networks(json_t *doc)
 	json_t *n;
 	size_t i;
 
-	printf("\n%-10s %-18s %-10s %-15s %-17s %5s  %-8s %s\n", "NETWORK", "SUBNET", "INTERFACE",
-	       "ADDRESS", "MAC", "MTU", "STATE", "GUARD");
+	out_printf(stdout, "\n%-10s %-18s %-10s %-15s %-17s %5s  %-8s %s\n", "NETWORK", "SUBNET",
+		   "INTERFACE", "ADDRESS", "MAC", "MTU", "STATE", "GUARD");
 	json_array_foreach (json_object_get(doc, "networks"), i, n)
-		printf("%-10s %-18s %-10s %-15s %-17s %5d  %-8s %s\n", text(n, "name"),
-		       text(n, "subnet"), text(n, "interface"), text(n, "address"), text(n, "mac"),
-		       (int)json_integer_value(json_object_get(n, "mtu")), text(n, "state"),
-		       text(n, "guard"));
+		out_printf(stdout, "%-10s %-18s %-10s %-15s %-17s %5d  %-8s %s\n", text(n, "name"),
+			   text(n, "subnet"), text(n, "interface"), text(n, "address"),
+			   text(n, "mac"), (int)json_integer_value(json_object_get(n, "mtu")),
+			   text(n, "state"), text(n, "guard"));
 }
 
 static void print_clients(json_t *doc)
@@ -54,13 +55,14 @@ static void print_clients(json_t *doc)
 	json_t *c, *f;
 	size_t i, k;
 
-	printf("\n%-12s %-9s %-10s %-10s %-18s %s\n", "CLIENT", "STATE", "INTERFACE", "NETWORK",
-	       "ADDRESS", "MAC");
+	out_printf(stdout, "\n%-12s %-9s %-10s %-10s %-18s %s\n", "CLIENT", "STATE", "INTERFACE",
+		   "NETWORK", "ADDRESS", "MAC");
 	json_array_foreach (json_object_get(doc, "clients"), i, c) {
 		json_array_foreach (json_object_get(c, "interfaces"), k, f)
-			printf("%-12s %-9s %-10s %-10s %-18s %s\n", k ? "" : text(c, "name"),
-			       k ? "" : text(c, "state"), text(f, "name"), text(f, "network"),
-			       text(f, "address"), text(f, "mac"));
+			out_printf(stdout, "%-12s %-9s %-10s %-10s %-18s %s\n",
+				   k ? "" : text(c, "name"), k ? "" : text(c, "state"),
+				   text(f, "name"), text(f, "network"), text(f, "address"),
+				   text(f, "mac"));
 	}
 }
 
@@ -70,11 +72,13 @@ static void print_ports(json_t *doc)
 	size_t i;
 
 	if (json_array_size(json_object_get(doc, "ports")))
-		printf("\n%-12s %-10s %-10s %s\n", "PORT OF", "NAME", "PORT", "REACHED AT");
+		out_printf(stdout, "\n%-12s %-10s %-10s %s\n", "PORT OF", "NAME", "PORT",
+			   "REACHED AT");
 	json_array_foreach (json_object_get(doc, "ports"), i, p)
-		printf("%-12s %-10s %5d/%-4s 127.0.0.1:%d\n", text(p, "client"), text(p, "name"),
-		       (int)json_integer_value(json_object_get(p, "port")), text(p, "protocol"),
-		       (int)json_integer_value(json_object_get(p, "host_port")));
+		out_printf(stdout, "%-12s %-10s %5d/%-4s 127.0.0.1:%d\n", text(p, "client"),
+			   text(p, "name"), (int)json_integer_value(json_object_get(p, "port")),
+			   text(p, "protocol"),
+			   (int)json_integer_value(json_object_get(p, "host_port")));
 }
 
 static int run(struct cmd *cmd, const struct args *args, struct err *err)
@@ -98,11 +102,11 @@ static int run(struct cmd *cmd, const struct args *args, struct err *err)
 		print_ports(doc);
 	}
 	if (strcmp(text(doc, "engine"), "ok") != 0)
-		printf("\nengine   %s\n", text(doc, "engine"));
+		out_printf(stdout, "\nengine   %s\n", text(doc, "engine"));
 	if (json_array_size(drift))
-		printf("\nnot as it should be:\n");
+		out_printf(stdout, "\nnot as it should be:\n");
 	json_array_foreach (drift, i, d)
-		printf("  * %s\n", json_string_value(d));
+		out_printf(stdout, "  * %s\n", json_string_value(d));
 	return 0;
 }
 

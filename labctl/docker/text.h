@@ -10,9 +10,8 @@
 /* A JSON array of texts (NULL-terminated; NULL is none); NULL when one is no UTF-8. */
 json_t *text_array(const char *const *texts);
 
-/* Heap text of at most max bytes: valid UTF-8, without control characters but tab and newline;
- * what is not becomes '?', carriage returns before newlines go. Terminal colour sequences go
- * whole. */
+/* Heap text of at most max bytes, as base/printable.h says; carriage returns and terminal colour
+ * sequences go whole. */
 char *text_clean(const char *data, size_t n, size_t max);
 
 #endif

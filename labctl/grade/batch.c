@@ -19,6 +19,7 @@
 #include "base/fs.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/printable.h"
 #include "base/rights.h"
 #include "grade/grading.h"
 #include "grade/request.h"
@@ -217,7 +218,7 @@ static void write_result(const struct run *r, const struct slot *s, json_t *doc)
 {
 	auto_file_rights as_caller = { 0 };
 	auto_free char *path = xasprintf("%s/" GRADING_RESULT, s->out);
-	auto_free char *text = json_dumps(doc, JSON_INDENT(2));
+	auto_free char *text = printable_json(doc, JSON_INDENT(2));
 	struct err e = { 0 };
 
 	if (file_rights_of(&r->ctx->caller, &as_caller, &e) < 0 ||
@@ -284,7 +285,7 @@ static void retire(struct run *r, struct slot *s)
 {
 	auto_free char *name = xstrdup(r->b->rows[s->row].name);
 
-	str_make_printable(name);
+	printable_line(name);
 	grading_clean(s->lab);
 	close(s->said);
 	s->said = -1;

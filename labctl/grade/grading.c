@@ -14,6 +14,7 @@
 #include "base/fs.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/printable.h"
 #include "base/rights.h"
 #include "grade/report.h"
 #include "grade/sandbox.h"
@@ -45,7 +46,7 @@ json_t *grading_text(const char *text)
 {
 	auto_free char *plain = xstrdup(text);
 
-	str_make_printable(plain);
+	printable_line(plain);
 	return json_string(plain);
 }
 
@@ -267,7 +268,7 @@ int grading_run(struct lab_ctx *ctx, const struct grading *g, struct err *err)
 	put(&w, "seconds",
 	    json_real((double)(after.tv_sec - before.tv_sec) +
 		      (double)((after.tv_nsec - before.tv_nsec) / 1000000) / 1000));
-	text = json_dumps(doc, JSON_INDENT(2) | JSON_REAL_PRECISION(6));
+	text = printable_json(doc, JSON_INDENT(2) | JSON_REAL_PRECISION(6));
 	return write_out(&w, GRADING_RESULT, text, err);
 }
 

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "base/printable.h"
 
 #include "base/banned.h"
 
@@ -27,9 +28,10 @@ static void paint(const struct report *r, enum paint p, const char *text, struct
 	static const char *const codes[] = { "", "32", "31", "33", "2", "1" };
 
 	if (r->colour && p != PAINT_NONE)
-		str_addf(out, "\033[%sm%s\033[0m", codes[p], text);
-	else
-		str_add(out, text);
+		str_addf(out, "\033[%sm", codes[p]);
+	printable_add(out, text);
+	if (r->colour && p != PAINT_NONE)
+		str_add(out, "\033[0m");
 }
 
 int report_exit_code(const struct results *r)
@@ -81,22 +83,22 @@ json_t *report_json(const struct report *r)
 
 /* JUnit */
 
-/* XML 1.0 has no way to say most control characters. */
-static void xml_add(struct str *out, const char *text)
+static void xml_add(struct str *out, const char *unsafe)
 {
-	for (; *text; text++) {
-		if (*text == '&')
+	auto_free char *text = xstrdup(unsafe);
+
+	printable_text(text);
+	for (const char *c = text; *c; c++) {
+		if (*c == '&')
 			str_add(out, "&amp;");
-		else if (*text == '<')
+		else if (*c == '<')
 			str_add(out, "&lt;");
-		else if (*text == '>')
+		else if (*c == '>')
 			str_add(out, "&gt;");
-		else if (*text == '"')
+		else if (*c == '"')
 			str_add(out, "&quot;");
-		else if ((unsigned char)*text >= ' ' || *text == '\n' || *text == '\t')
-			str_addc(out, *text);
 		else
-			str_addc(out, '?');
+			str_addc(out, *c);
 	}
 }
 
@@ -109,8 +111,8 @@ static void compared_lines(const struct result *c, const char *indent, struct st
 	json_object_foreach (c->expected, key, v) {
 		const char *seen = json_string_value(json_object_get(c->seen, key));
 
-		str_addf(out, "%s%s: expected %s, seen %s\n", indent, key, json_string_value(v),
-			 seen ? seen : "nothing");
+		printable_addf(out, "%s%s: expected %s, seen %s\n", indent, key,
+			       json_string_value(v), seen ? seen : "nothing");
 	}
 }
 
@@ -163,21 +165,22 @@ void report_tap(const struct report *r, struct str *out)
 	const struct results *s = r->results;
 	unsigned n = 0;
 
-	str_addf(out, "TAP version 13\n1..%u\n# seed %llu\n",
-		 s->passed + s->failed + s->errors + s->pending, (unsigned long long)s->seed);
+	printable_addf(out, "TAP version 13\n1..%u\n# seed %llu\n",
+		       s->passed + s->failed + s->errors + s->pending, (unsigned long long)s->seed);
 	for (size_t i = 0; i < s->n; i++) {
 		const struct result *c = &s->v[i];
 
 		if (!c->selected)
 			continue;
-		str_addf(out, "%s %u - %s: %s\n", c->verdict == VERDICT_PASS ? "ok" : "not ok", ++n,
-			 c->id, c->check->title);
+		printable_addf(out, "%s %u - %s: %s\n",
+			       c->verdict == VERDICT_PASS ? "ok" : "not ok", ++n, c->id,
+			       c->check->title);
 		if (c->verdict == VERDICT_PASS)
 			continue;
-		str_addf(out, "# %s: %s\n", verdict_name(c->verdict), c->reason);
+		printable_addf(out, "# %s: %s\n", verdict_name(c->verdict), c->reason);
 		compared_lines(c, "#   ", out);
 	}
-	str_addf(out, "# score %u of %u\n", s->score, s->max_score);
+	printable_addf(out, "# score %u of %u\n", s->score, s->max_score);
 }
 
 /* The table */
@@ -191,26 +194,26 @@ static void wrap(const char *text, const char *indent, struct str *out)
 		size_t len = strcspn(text, " \n");
 
 		if (at && at + 1 + len > WIDTH_TEXT) {
-			str_add(out, "\n");
+			printable_add(out, "\n");
 			at = 0;
 		}
-		str_add(out, at ? " " : indent);
-		str_addn(out, text, len);
+		printable_addf(out, "%s%.*s", at ? " " : indent, (int)len, text);
 		at += (at ? 1 : 0) + len;
 		text += len + strspn(text + len, " \n");
 	}
-	str_add(out, "\n");
+	printable_add(out, "\n");
 }
 
 void report_head(const struct report *r, struct str *out)
 {
 	paint(r, PAINT_BOLD, r->stage->name, out);
-	str_addf(out, ": %s", r->stage->title);
-	str_addf(out, "  (lab %s, seed %llu)\n\n", r->lab, (unsigned long long)r->results->seed);
+	printable_addf(out, ": %s", r->stage->title);
+	printable_addf(out, "  (lab %s, seed %llu)\n\n", r->lab,
+		       (unsigned long long)r->results->seed);
 	if (!r->results->notice)
 		return;
 	wrap(r->results->notice, "  ", out);
-	str_add(out, "\n");
+	printable_add(out, "\n");
 }
 
 static void compared_table(const struct report *r, const struct result *c, struct str *out)
@@ -223,30 +226,28 @@ static void compared_table(const struct report *r, const struct result *c, struc
 	json_object_foreach (c->expected, key, v) {
 		const char *seen = json_string_value(json_object_get(c->seen, key));
 
-		str_addf(out, "          %-16s expected  %s\n", key, json_string_value(v));
-		str_addf(out, "          %-16s     seen  ", "");
+		printable_addf(out, "          %-16s expected  %s\n", key, json_string_value(v));
+		printable_addf(out, "          %-16s     seen  ", "");
 		paint(r, PAINT_BAD, seen ? seen : "nothing", out);
-		str_add(out, "\n");
+		printable_add(out, "\n");
 	}
 }
 
-/* The last lines of what the program said, control characters shown as dots. */
+/* The last lines of what the program said. */
 static void last_words(const char *text, struct str *out)
 {
-	const char *p = text + strlen(text);
+	auto_free char *copy = xstrdup(text);
+	char *p = copy + strlen(copy), *save = NULL;
 	int lines = 0;
 
-	while (p > text && (p[-1] != '\n' || !p[0] || lines++ < TAIL_LINES))
+	while (p > copy && (p[-1] != '\n' || !p[0] || lines++ < TAIL_LINES))
 		p--;
-	str_add(out, "        Your program said last:\n");
-	while (*p) {
-		size_t len = strcspn(p, "\n");
-
-		str_add(out, "          | ");
-		for (size_t i = 0; i < len; i++)
-			str_addc(out, (unsigned char)p[i] >= ' ' || p[i] == '\t' ? p[i] : '.');
-		str_add(out, "\n");
-		p += len + (p[len] == '\n');
+	printable_text(p);
+	printable_add(out, "        Your program said last:\n");
+	for (char *line = strtok_r(p, "\n", &save); line; line = strtok_r(NULL, "\n", &save)) {
+		printable_add(out, "          | ");
+		printable_add(out, line);
+		printable_add(out, "\n");
 	}
 }
 
@@ -254,7 +255,7 @@ static void hints(const struct report *r, const struct result *c, struct str *ou
 {
 	unsigned open = memory_hints(r->memory, c->id);
 
-	str_addf(out, "        Read: %s.\n", c->check->rfc);
+	printable_addf(out, "        Read: %s.\n", c->check->rfc);
 	for (unsigned i = 0; i < open; i++) {
 		auto_free char *line = xasprintf("Hint %u: %s", i + 1, c->check->hints[i]);
 
@@ -262,11 +263,11 @@ static void hints(const struct report *r, const struct result *c, struct str *ou
 	}
 	if (open == HINTS)
 		return;
-	str_add(out, "        ");
+	printable_add(out, "        ");
 	paint(r, PAINT_DIM, "(more: --hint; the whole story: --explain ", out);
 	paint(r, PAINT_DIM, c->check->id, out);
 	paint(r, PAINT_DIM, ")", out);
-	str_add(out, "\n");
+	printable_add(out, "\n");
 }
 
 static void lesson(const struct report *r, const struct result *c, struct str *out)
@@ -281,7 +282,7 @@ static void lesson(const struct report *r, const struct result *c, struct str *o
 	if (c->output && *c->output)
 		last_words(c->output, out);
 	else if (c->output)
-		str_add(out, "        Your program printed nothing.\n");
+		printable_add(out, "        Your program printed nothing.\n");
 	else if (c->verdict == VERDICT_FAIL)
 		hints(r, c, out);
 }
@@ -307,10 +308,10 @@ void report_check(const struct report *r, const struct result *c, struct str *ou
 	auto_free char *word = xasprintf("%-5s", words[c->verdict]);
 	const char *text = c->verdict == VERDICT_PENDING ? c->reason : c->check->title;
 
-	str_add(out, "  ");
+	printable_add(out, "  ");
 	paint(r, paints[c->verdict], word, out);
-	str_addf(out, " %-*s %-*s %u/%u\n", id_width(r->results), c->id, WIDTH_TITLE, text,
-		 c->points, c->max_points);
+	printable_addf(out, " %-*s %-*s %u/%u\n", id_width(r->results), c->id, WIDTH_TITLE, text,
+		       c->points, c->max_points);
 	if (c->verdict == VERDICT_FAIL || c->verdict == VERDICT_ERROR)
 		lesson(r, c, out);
 }
@@ -322,13 +323,13 @@ void report_sum(const struct report *r, struct str *out)
 	auto_free char *text =
 		xasprintf("%u of %u passed, %u of %u points", s->passed, n, s->score, s->max_score);
 
-	str_add(out, "\n");
+	printable_add(out, "\n");
 	paint(r, s->passed == n ? PAINT_GOOD : s->errors ? PAINT_ODD : PAINT_BAD, text, out);
 	if (s->errors)
-		str_addf(out, ", %u could not be graded", s->errors);
+		printable_addf(out, ", %u could not be graded", s->errors);
 	if (s->pending)
-		str_addf(out, ", %u not tried", s->pending);
-	str_addf(out, " (%.1f s)\n", s->ms / 1000);
+		printable_addf(out, ", %u not tried", s->pending);
+	printable_addf(out, " (%.1f s)\n", s->ms / 1000);
 }
 
 void report_explain(const struct check *c, bool colour, struct str *out)
@@ -336,14 +337,14 @@ void report_explain(const struct check *c, bool colour, struct str *out)
 	const struct report r = { .colour = colour };
 
 	paint(&r, PAINT_BOLD, c->id, out);
-	str_addf(out, ": the router %s (%s)\n\n", c->title, c->rfc);
+	printable_addf(out, ": the router %s (%s)\n\n", c->title, c->rfc);
 	wrap(c->explain, "", out);
-	str_add(out, "\n");
+	printable_add(out, "\n");
 	for (unsigned i = 0; i < HINTS; i++) {
 		auto_free char *line = xasprintf("%u. %s", i + 1, c->hints[i]);
 
 		wrap(line, "  ", out);
 	}
 	if (c->needs)
-		str_addf(out, "\nTried only once this is passed: %s\n", c->needs);
+		printable_addf(out, "\nTried only once this is passed: %s\n", c->needs);
 }

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "base/mem.h"
+#include "base/printable.h"
 #include "base/str.h"
 
 #include "base/banned.h"
@@ -106,6 +107,7 @@ static void child(const struct runner_spec *spec, int out, int leash)
 	    dup2(out, STDERR_FILENO) < 0 || read(leash, &byte, 1) != 1)
 		_exit(CODE_NOT_BEGUN);
 	code = spec->become(spec->arg, argv, &e);
+	printable_text(e.msg);
 	dprintf(STDERR_FILENO, "%s\n", e.msg);
 	_exit(code);
 }
@@ -226,7 +228,7 @@ void runner_last_line(const struct runner *r, char *buf, size_t size)
 	while (start && r->output[start - 1] != '\n')
 		start--;
 	snprintf(buf, size, "%.*s", (int)(end - start), r->output + start);
-	str_make_printable(buf);
+	printable_line(buf);
 }
 
 char *runner_end_text(const struct runner *r, const char *when)

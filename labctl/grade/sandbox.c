@@ -17,6 +17,7 @@
 
 #include "base/fs.h"
 #include "base/mem.h"
+#include "base/printable.h"
 #include "base/rights.h"
 #include "grade/sandbox_filter.h"
 #include "lab/session.h"
@@ -97,6 +98,7 @@ static void program_main(const struct sandbox *s, char **argv)
 	umask(022);
 	set_environment();
 	if (set_limits(s, &e) < 0 || session_become(&nobody, &e) < 0 || sandbox_filter(&e) < 0) {
+		printable_text(e.msg);
 		dprintf(STDERR_FILENO, "%s\n", e.msg);
 		_exit(CODE_NOT_BEGUN);
 	}
@@ -150,6 +152,7 @@ static void init_main(const struct sandbox *s, struct pipes *p, int submission, 
 	dup2(p->out[1], STDERR_FILENO);
 	cgroup_open(s->cgroup, &door);
 	if (sandbox_arrange(s, submission, &e) < 0 || cgroup_enter(&door, &e) < 0) {
+		printable_text(e.msg);
 		dprintf(STDERR_FILENO, "%s\n", e.msg);
 	} else {
 		program = fork();

@@ -6,12 +6,14 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
+#include <string.h>
 #include <sys/signalfd.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/mem.h"
+#include "base/printable.h"
 
 #include "base/banned.h"
 
@@ -29,6 +31,8 @@ struct relay {
 	bool ended, stopping;
 	char pending[CHUNK]; /* read, but not yet out */
 	size_t at, len;
+	char words[CHUNK + 4]; /* for the transcript */
+	size_t n_words;	       /* the beginning of a character, kept for the next chunk */
 };
 
 /* The size counts, and not what we wrote: a program that is started again has it longer. */
@@ -41,15 +45,22 @@ static size_t transcript_room(int fd)
 	return (size_t)(TRANSCRIPT_MAX - st.st_size);
 }
 
+/* Teachers read transcripts on their terminals. */
 static void to_transcript(struct relay *r, const char *data, size_t n)
 {
 	static const char cut[] = "\n[the transcript ends here: it is 1 MiB long]\n";
+	size_t done;
 
 	if (!r->room)
 		return;
-	n = n < r->room ? n : r->room;
-	if (write(r->transcript, data, n) != (ssize_t)n)
+	memcpy(r->words + r->n_words, data, n);
+	r->n_words += n;
+	done = printable_chunk(r->words, r->n_words);
+	n = done < r->room ? done : r->room;
+	if (write(r->transcript, r->words, n) != (ssize_t)n)
 		n = r->room; /* a full disk: no more of it */
+	r->n_words -= done;
+	memmove(r->words, r->words + done, r->n_words);
 	r->room -= n;
 	if (!r->room && write(r->transcript, cut, sizeof(cut) - 1) < 0)
 		return;

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "base/printable.h"
 #include "grade/check.h"
 #include "grade/grading.h"
 
@@ -50,7 +51,7 @@ static void add_plain(struct str *out, const char *text, size_t width)
 	auto_free char *plain = xstrdup(text);
 	size_t n = 0;
 
-	str_make_printable(plain);
+	printable_line(plain);
 	for (const char *c = plain; *c; c++) {
 		if ((*c & 0xc0) != 0x80 && width && n++ == width) {
 			str_add(out, "…");
@@ -74,7 +75,7 @@ static void table_row(const struct batch_row *row, size_t width, struct str *out
 	auto_free char *name = xstrdup(row->name);
 	size_t n;
 
-	str_make_printable(name);
+	printable_line(name);
 	n = characters(name);
 	str_addf(out, "%s%*s", name, (int)(width - n), "");
 	if (has_score(row))
@@ -101,7 +102,7 @@ void batch_table(const struct batch *b, struct str *out)
 		auto_free char *name = xstrdup(b->rows[i].name);
 		size_t n;
 
-		str_make_printable(name);
+		printable_line(name);
 		n = characters(name);
 		width = n > width ? n : width;
 	}
@@ -117,7 +118,10 @@ void batch_table(const struct batch *b, struct str *out)
 static void csv_text(struct str *out, const char *text)
 {
 	const char *mark = *text && strchr("=+-@\t\r", *text) ? "'" : "";
+	auto_free char *plain = xstrdup(text);
 
+	printable_text(plain);
+	text = plain;
 	if (!strpbrk(text, ",\"\r\n")) {
 		str_addf(out, "%s%s", mark, text);
 		return;

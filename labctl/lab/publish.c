@@ -8,6 +8,7 @@
 
 #include "base/fs.h"
 #include "base/mem.h"
+#include "base/printable.h"
 #include "base/rights.h"
 
 #include "base/banned.h"
@@ -170,7 +171,7 @@ int lab_publish_files(const struct lab *l, struct err *err)
 
 	if (!doc)
 		return err_set(err, ERR_INTERNAL, 0, "cannot pack lab.json");
-	text = json_dumps(doc, JSON_INDENT(2));
+	text = printable_json(doc, JSON_INDENT(2));
 	hosts_text(l, &h);
 	if (fs_mkdirs(l->dir, 0755, err) < 0 ||
 	    fs_write(hosts, str_get(&h), h.len, 0644, false, err) < 0)

@@ -16,6 +16,7 @@
 #include <libmnl/libmnl.h>
 
 #include "base/mem.h"
+#include "base/printable.h"
 #include "net/link.h"
 #include "net/msg.h"
 #include "net/netns.h"
@@ -57,7 +58,7 @@ static void change(struct kernel_watch *w, const char *fmt, ...)
 	va_start(ap, fmt);
 	vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
-	str_make_printable(text);
+	printable_line(text);
 	if (w->changes.n < CHANGES_MAX && !strv_has(&w->changes, text))
 		strv_add(&w->changes, text);
 }

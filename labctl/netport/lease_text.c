@@ -10,6 +10,7 @@
 #include <jansson.h>
 
 #include "base/mem.h"
+#include "base/printable.h"
 
 #include "base/banned.h"
 
@@ -69,12 +70,12 @@ static void add_escaped(struct str *out, const char *text)
 	if (!value) {
 		auto_free char *printable = xstrdup(text);
 
-		str_make_printable(printable);
+		printable_line(printable);
 		value = json_string(printable);
 	}
-	dumped = json_dumps(value, JSON_ENCODE_ANY);
+	dumped = printable_json(value, JSON_ENCODE_ANY);
 	json_decref(value);
-	str_add(out, dumped ? dumped : "\"?\"");
+	str_add(out, dumped);
 }
 
 void lease_text_string(struct str *out, const char *text)

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "base/mem.h"
+#include "base/printable.h"
 #include "netport/server_internal.h"
 
 #include "base/banned.h"
@@ -59,6 +60,7 @@ static void log_request(struct exchange *x, unsigned status, size_t size, int64_
 	const struct api_caller *who = &x->call.caller;
 	struct timespec ts;
 	struct tm tm;
+	size_t at = out->len;
 	char when[32];
 
 	clock_gettime(CLOCK_REALTIME, &ts);
@@ -69,6 +71,7 @@ static void log_request(struct exchange *x, unsigned status, size_t size, int64_
 		 who->owner[0] ? ")" : "", x->method[0] ? x->method : "-");
 	add_target(out, x->target);
 	str_addf(out, " %u %zu %lldus\n", status, size, (long long)us);
+	printable_text(out->s + at);
 }
 
 void stats_request(struct exchange *x, unsigned status, size_t size)
