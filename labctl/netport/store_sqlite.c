@@ -10,12 +10,6 @@
 
 #include "base/banned.h"
 
-static bool covers(const struct lease_claim *c, const struct lease *l)
-{
-	return (!c->owner || strcmp(c->owner, l->owner) == 0) &&
-	       (c->uid == LEASE_ANY_UID || c->uid == l->uid);
-}
-
 /* The row of this key. STORE_NONE: none that is held; a row that is not is gone then. */
 static int find(struct store_sqlite *s, const char *resource, const char *value, struct lease *ret,
 		struct err *err)
@@ -215,7 +209,7 @@ static int acquire(struct store_sqlite *s, const struct store_want *want,
 		return -1;
 	if (rc == STORE_NONE)
 		return take_free(s, want, v, usable, arg, ret, err);
-	if (want->again_ok && covers(&holder, &held) && strcmp(held.value, v->text) == 0)
+	if (want->again_ok && sql_covers(&holder, &held) && strcmp(held.value, v->text) == 0)
 		return take_again(s, want, &held, ret, err);
 	hand_over(&held, ret);
 	return STORE_HELD;
@@ -329,7 +323,7 @@ static int find_mine(struct store_sqlite *s, const char *resource, const char *v
 {
 	int rc = find(s, resource, value, ret, err);
 
-	return rc == STORE_HELD && covers(claim, ret) ? (int)STORE_OK : rc;
+	return rc == STORE_HELD && sql_covers(claim, ret) ? (int)STORE_OK : rc;
 }
 
 static int renew(struct store_sqlite *s, const char *resource, const char *value,
@@ -384,25 +378,6 @@ static int sqlite_release(struct store *base, const char *resource, const char *
 	return rc;
 }
 
-/* Reads the rows of a bound statement that are held, or (held false) those that are not. */
-static int collect(struct store_sqlite *s, sqlite3_stmt *stmt, bool held, struct lease_list *ret,
-		   struct err *err)
-{
-	int64_t now = sql_now_ms();
-	int rc;
-
-	while ((rc = sql_step(s, stmt, "read", err)) == SQLITE_ROW) {
-		struct lease *l = array_push(ret->v, ret->n);
-
-		sql_read_lease(stmt, l);
-		if (sql_is_held(s, l, now) == held)
-			continue;
-		lease_done(l);
-		ret->n--;
-	}
-	return rc < 0 ? -1 : 0;
-}
-
 static int list(struct store_sqlite *s, const char *resource, const char *value, const char *owner,
 		struct lease_list *ret, struct err *err)
 {
@@ -421,7 +396,7 @@ static int list(struct store_sqlite *s, const char *resource, const char *value,
 		sql_bind_text(stmt, 2, value);
 	if (which == SQL_LIST_OWNER)
 		sql_bind_text(stmt, 3, owner);
-	return collect(s, stmt, true, ret, err);
+	return sql_collect(s, stmt, true, ret, err);
 }
 
 static int sqlite_list(struct store *base, const char *resource, const char *value,
@@ -435,7 +410,7 @@ static int sqlite_list(struct store *base, const char *resource, const char *val
 	if (list(sql_self(base), resource, value, owner, &all, err) < 0)
 		return -1;
 	for (size_t i = 0; i < all.n; i++) {
-		if (covers(&claim, &all.v[i]) &&
+		if (sql_covers(&claim, &all.v[i]) &&
 		    (!resource || strcmp(resource, all.v[i].resource) == 0)) {
 			struct lease kept = all.v[i];
 
@@ -448,114 +423,6 @@ static int sqlite_list(struct store *base, const char *resource, const char *val
 	*ret = all;
 	all = (struct lease_list){ 0 };
 	return STORE_OK;
-}
-
-static void bind_page(sqlite3_stmt *stmt, const struct store_page *p, int64_t now)
-{
-	sql_bind_text(stmt, 2, p->value);
-	sql_bind_text(stmt, 3, p->owner);
-	if (p->uid != LEASE_ANY_UID)
-		sql_bind_int(stmt, 4, p->uid);
-	sql_bind_int(stmt, 5, now);
-	if (p->resource) {
-		sql_bind_text(stmt, 1, p->resource);
-	} else {
-		sql_bind_text(stmt, 6, p->hidden[0]);
-		sql_bind_text(stmt, 7, p->hidden[1]);
-	}
-}
-
-static bool is_of_page(const struct store_page *p, const struct lease *l)
-{
-	const struct lease_claim claim = { p->owner, p->uid };
-
-	return (!p->value || strcmp(p->value, l->value) == 0) && covers(&claim, l) &&
-	       (p->resource ? strcmp(p->resource, l->resource) == 0
-			    : !store_page_hides(p, l->resource));
-}
-
-static bool is_among(const struct lease_list *list, int64_t id)
-{
-	for (size_t i = 0; i < list->n; i++) {
-		if (list->v[i].id == (uint64_t)id)
-			return true;
-	}
-	return false;
-}
-
-/* SQL knows which have expired, but not which ended with their process. */
-static int count_page(struct store_sqlite *s, const struct store_page *page, int64_t now,
-		      const struct lease_list *gone, size_t *ret, struct err *err)
-{
-	auto_statement stmt =
-		sql_statement(s, page->resource ? SQL_COUNT_RESOURCE : SQL_COUNT_ALL, err);
-	size_t n;
-
-	if (!stmt)
-		return -1;
-	bind_page(stmt, page, now);
-	if (sql_step(s, stmt, "read", err) < 0)
-		return -1;
-	n = (size_t)sqlite3_column_int64(stmt, 0);
-	for (size_t i = 0; i < gone->n; i++) {
-		const struct lease *l = &gone->v[i];
-
-		if ((l->expires == 0 || l->expires > now) && is_of_page(page, l))
-			n--;
-	}
-	*ret = n;
-	return 0;
-}
-
-static int read_one(struct store_sqlite *s, int64_t id, struct lease_list *ret, struct err *err)
-{
-	auto_statement stmt = sql_statement(s, SQL_FIND_ID, err);
-	int rc;
-
-	if (!stmt)
-		return -1;
-	sql_bind_int(stmt, 1, id);
-	rc = sql_step(s, stmt, "read", err);
-	if (rc == SQLITE_ROW)
-		sql_read_lease(stmt, array_push(ret->v, ret->n));
-	return rc < 0 ? -1 : 0;
-}
-
-static int read_page(struct store_sqlite *s, const struct store_page *page, int64_t now,
-		     const struct lease_list *gone, struct lease_list *ret, struct err *err)
-{
-	auto_statement stmt =
-		sql_statement(s, page->resource ? SQL_PAGE_RESOURCE : SQL_PAGE_ALL, err);
-	size_t skipped = 0;
-	int rc = SQLITE_DONE;
-
-	if (!stmt)
-		return -1;
-	bind_page(stmt, page, now);
-	while (ret->n < page->limit && (rc = sql_step(s, stmt, "read", err)) == SQLITE_ROW) {
-		int64_t id = sqlite3_column_int64(stmt, 0);
-
-		if (is_among(gone, id) || skipped++ < page->offset)
-			continue;
-		if (read_one(s, id, ret, err) < 0)
-			return -1;
-	}
-	return rc < 0 ? -1 : 0;
-}
-
-static int sqlite_page(struct store *base, const struct store_page *page, struct lease_list *ret,
-		       size_t *ret_total, struct err *err)
-{
-	struct store_sqlite *s = sql_self(base);
-	auto_statement bound = sql_statement(s, SQL_LIST_BOUND, err);
-	auto_lease_list gone = { 0 };
-	int64_t now = sql_now_ms();
-
-	s->view = (struct bound_view){ 0 };
-	if (!bound || collect(s, bound, false, &gone, err) < 0 ||
-	    count_page(s, page, now, &gone, ret_total, err) < 0)
-		return -1;
-	return read_page(s, page, now, &gone, ret, err);
 }
 
 static int sqlite_count(struct store *base, const char *owner, uid_t uid, size_t max, size_t *ret,
@@ -612,7 +479,7 @@ static int sweep(struct store_sqlite *s, size_t *ret_n, struct err *err)
 	if (sql_step(s, expired, "write", err) < 0)
 		return -1;
 	*ret_n = (size_t)sqlite3_changes(s->db);
-	if (collect(s, bound, false, &gone, err) < 0)
+	if (sql_collect(s, bound, false, &gone, err) < 0)
 		return -1;
 	*ret_n += gone.n;
 	return delete_all(s, &gone, err);
@@ -701,7 +568,7 @@ const struct store_ops store_sqlite_ops = {
 	.release = sqlite_release,
 	.release_owner = sqlite_release_owner,
 	.list = sqlite_list,
-	.page = sqlite_page,
+	.page = store_sqlite_page,
 	.count = sqlite_count,
 	.sweep = sqlite_sweep,
 	.get = sqlite_get,

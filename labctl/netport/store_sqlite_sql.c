@@ -277,3 +277,27 @@ bool sql_is_held(struct store_sqlite *s, const struct lease *l, int64_t now)
 {
 	return (l->expires == 0 || l->expires > now) && bound_is_alive(&s->view, l);
 }
+
+bool sql_covers(const struct lease_claim *c, const struct lease *l)
+{
+	return (!c->owner || strcmp(c->owner, l->owner) == 0) &&
+	       (c->uid == LEASE_ANY_UID || c->uid == l->uid);
+}
+
+int sql_collect(struct store_sqlite *s, sqlite3_stmt *stmt, bool held, struct lease_list *ret,
+		struct err *err)
+{
+	int64_t now = sql_now_ms();
+	int rc;
+
+	while ((rc = sql_step(s, stmt, "read", err)) == SQLITE_ROW) {
+		struct lease *l = array_push(ret->v, ret->n);
+
+		sql_read_lease(stmt, l);
+		if (sql_is_held(s, l, now) == held)
+			continue;
+		lease_done(l);
+		ret->n--;
+	}
+	return rc < 0 ? -1 : 0;
+}

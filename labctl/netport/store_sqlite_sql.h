@@ -101,9 +101,16 @@ int store_sqlite_commit(struct store *s, struct err *err);
 void store_sqlite_rollback(struct store *s);
 void store_sqlite_view(struct store *s, bool on);
 
+int store_sqlite_page(struct store *s, const struct store_page *page, struct lease_list *ret,
+		      size_t *ret_total, struct err *err);
+
 char *sql_text(sqlite3_stmt *stmt, int at); /* heap text */
 void sql_read_lease(sqlite3_stmt *stmt, struct lease *ret);
 /* Within one operation. */
 bool sql_is_held(struct store_sqlite *s, const struct lease *l, int64_t now);
+bool sql_covers(const struct lease_claim *c, const struct lease *l);
+/* Reads the rows of a bound statement that are held, or (held false) those that are not. */
+int sql_collect(struct store_sqlite *s, sqlite3_stmt *stmt, bool held, struct lease_list *ret,
+		struct err *err);
 
 #endif
