@@ -62,6 +62,9 @@ static size_t clean(unsigned char *s, size_t n, bool lines)
 	for (; i < n; i += len) {
 		bool cut;
 
+		len = 1;
+		if (s[i] >= ' ' && s[i] < 0x7f)
+			continue;
 		len = sequence(s + i, n - i, &cut);
 		if (cut)
 			break;
