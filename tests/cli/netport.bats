@@ -255,7 +255,7 @@ matches() {
         choose another --owner; labs take their leases themselves"
 	run --separate-stderr as_sudo_user 64002 pool PORT 1-9
 	gives 3 '' "labctl: changing pools: 'labctl netport pool' is for administrators of this host, not for 'uid64002'
-        administrators are root and the users listed in '/etc/labctl/host-seat'"
+        administrators are root and the users listed in '$LABCTL_HOST_SEAT'"
 	as_sudo_user 64001 release COLOUR red
 	[ "$(as_sudo_user 64001 list --mine | wc -l)" -eq 2 ]
 	[ -z "$(as_sudo_user 64002 list --mine)" ]

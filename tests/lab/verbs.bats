@@ -162,7 +162,7 @@ L() { lab t-verbs "$@"; }
 	expect 2 "did you mean 'labctl stage-start'?"
 	try "$LABCTL_BIN" --json help
 	expect 0
-	[ "$(jq -r '.verbs | map(.name) | join("\n")' <<<"$output")" = "$listed" ]
+	[ "$(jq -r '.verbs | map(select(.hidden | not) | .name) | join("\n")' <<<"$output")" = "$listed" ]
 }
 
 @test "version, plain, as an option, as JSON" {
