@@ -6,11 +6,14 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "base/rights.h"
+
 #include "base/banned.h"
 
 /* Looks at what was opened, so that the file read is the file judged. */
 int adminfile_open(const char *path, FILE **ret, struct err *err)
 {
+	auto_file_rights as_root = file_rights_root("the administrator's files");
 	auto_fd fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 	struct stat st;
 

@@ -31,7 +31,9 @@ static void print_head(json_t *doc)
 		   text(doc, "owner"),
 		   json_is_true(json_object_get(doc, "isolated")) ? text(doc, "seat") : "this host",
 		   text(doc, "seat_why"));
-	if (strcmp(text(src, "mode"), "none") != 0)
+	if (json_object_get(src, "why"))
+		out_printf(stdout, "src      not mounted: %s\n", text(src, "why"));
+	else if (strcmp(text(src, "mode"), "none") != 0)
 		out_printf(stdout, "src      %s at /~/src in the clients (%s)\n",
 			   text(src, "directory"), text(src, "mode"));
 }

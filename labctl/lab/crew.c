@@ -364,7 +364,7 @@ static json_t *create_body(struct client_run *c)
 	const struct lab *l = c->up->lab;
 	auto_free char *owner = xasprintf("%u", l->owner.uid);
 	auto_free char *hosts = lab_path(l, "hosts");
-	auto_free char *src = lab_path(l, "src");
+	auto_free char *src = lab_path(l, LAB_SRC_MOUNT);
 	const char *const labels[] = { LAB_LABEL,
 				       l->name,
 				       LAB_LABEL_BOOK,
@@ -378,7 +378,7 @@ static json_t *create_body(struct client_run *c)
 				       NULL };
 	const struct container_bind binds[] = {
 		{ hosts, "/etc/hosts", true },
-		{ src, "/~/src", l->src == LAB_SRC_READONLY },
+		{ src, "/~/src", false },
 	};
 	const struct limits limits = limits_of(sc, &c->up->ceiling);
 	const struct container_spec spec = {

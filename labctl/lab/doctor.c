@@ -187,7 +187,7 @@ static void check_idmap(struct doctor *d)
 		    d->ctx->caller.uid ? "move the repository to an ext4, xfs or btrfs file system"
 				       : NULL,
 		    "no idmapped mounts on the file system of '%s'%s", dir,
-		    d->ctx->caller.uid ? ": src/ will be read-only in the clients" : "");
+		    d->ctx->caller.uid ? ": src/ is not mounted in the clients" : "");
 }
 
 static void check_netem(struct doctor *d)
@@ -225,15 +225,6 @@ static void check_image(struct doctor *d)
 		say(d, UNKNOWN, NULL, "%s", err.msg);
 }
 
-static bool may_write(const struct caller *c, const struct stat *st)
-{
-	if (c->uid == 0)
-		return true;
-	if (st->st_uid == c->uid)
-		return st->st_mode & S_IWUSR;
-	return st->st_gid == c->gid ? st->st_mode & S_IWGRP : st->st_mode & S_IWOTH;
-}
-
 static void check_src(struct doctor *d)
 {
 	const char *dir = d->ctx->src_dir;
@@ -245,9 +236,9 @@ static void check_src(struct doctor *d)
 	if (!dir || stat(dir, &st) < 0)
 		say(d, FAIL, mkdir_cmd, "there is no '%s' for the student's program",
 		    dir ? dir : "src");
-	else if (!may_write(&d->ctx->caller, &st))
-		say(d, FAIL, chown_cmd, "user '%s' may not write to '%s'", d->ctx->caller.name,
-		    dir);
+	else if (!caller_is_real_root(&d->ctx->caller) && st.st_uid != d->ctx->caller.uid)
+		say(d, FAIL, chown_cmd, "'%s' does not belong to user '%s': it is not mounted", dir,
+		    d->ctx->caller.name);
 	else
 		say(d, OK, NULL, "'%s' belongs to the user", dir);
 }

@@ -67,7 +67,7 @@ static int remove_seat_links(const struct lab *l, struct err *err)
 
 static int remove_kernel_side(const struct lab *l, struct err *err)
 {
-	auto_free char *src = lab_path(l, "src");
+	static const char *const mounts[] = { LAB_SRC_MOUNT, "src" /* of earlier versions */ };
 
 	if (l->isolated) {
 		if (netns_delete(l->seat_ns, err) < 0)
@@ -77,7 +77,13 @@ static int remove_kernel_side(const struct lab *l, struct err *err)
 	}
 	if (l->fabric_ns[0] && netns_delete(l->fabric_ns, err) < 0)
 		return -1;
-	return srcmount_remove(src, err);
+	for (size_t i = 0; i < ARRAY_SIZE(mounts); i++) {
+		auto_free char *path = lab_path(l, mounts[i]);
+
+		if (srcmount_remove(path, err) < 0)
+			return -1;
+	}
+	return 0;
 }
 
 int lab_down(struct lab_ctx *ctx, struct lab *l, struct err *err)

@@ -13,6 +13,7 @@
 #include "base/mem.h"
 #include "base/rights.h"
 #include "lab/claim.h"
+#include "lab/srcmount.h"
 
 #include "base/banned.h"
 
@@ -27,7 +28,6 @@ static const char *const src_names[] = {
 	[LAB_SRC_NONE] = "none",
 	[LAB_SRC_IDMAP] = "idmapped",
 	[LAB_SRC_PLAIN] = "plain",
-	[LAB_SRC_READONLY] = "read-only",
 };
 _Static_assert(ARRAY_SIZE(src_names) == LAB_SRC_MAX, "a src mode lacks its name");
 
@@ -50,6 +50,7 @@ void lab_free(struct lab *l)
 	free(l->networks);
 	free(l->ports);
 	free(l->src_dir);
+	free(l->src_why);
 	free(l->image);
 	free(l->book);
 	free(l->dir);
@@ -138,7 +139,7 @@ static int find_src(const struct lab_ctx *ctx, struct lab *l, struct err *err)
 				ctx->src_dir);
 	}
 	l->src_dir = xstrdup(real);
-	return 0;
+	return srcmount_check(real, err);
 }
 
 int lab_new(struct lab_ctx *ctx, struct stage *stage, bool isolated, struct lab **ret,

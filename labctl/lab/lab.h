@@ -23,6 +23,10 @@
 #define LAB_GROUP_BASE 0x1ab00000u
 #define LAB_GROUP_MASK 0xfff00000u
 
+/* In the lab's run directory, which everyone may read: what only root may enter. */
+#define LAB_PRIVATE   "private"
+#define LAB_SRC_MOUNT LAB_PRIVATE "/src"
+
 #define LAB_LABEL	 "labctl.lab"
 #define LAB_LABEL_BOOK	 "labctl.book" /* the lease book: $LABCTL_STATE */
 #define LAB_LABEL_STAGE	 "labctl.stage"
@@ -59,9 +63,8 @@ struct lab_port {
 /* How src/ reaches the clients. */
 enum lab_src {
 	LAB_SRC_NONE,
-	LAB_SRC_IDMAP,	  /* the owner's files, written as the owner */
-	LAB_SRC_PLAIN,	  /* real root's own */
-	LAB_SRC_READONLY, /* no idmapped mounts here */
+	LAB_SRC_IDMAP, /* the owner's files, written as the owner */
+	LAB_SRC_PLAIN, /* real root's own */
 	LAB_SRC_MAX
 };
 
@@ -84,9 +87,10 @@ struct lab {
 	size_t n_ports;
 	enum lab_src src;
 	char *src_dir; /* the student's directory; NULL: none */
+	char *src_why; /* why it is not mounted; NULL: it is, or there is none */
 	char *image;   /* for clients that name none */
 	char *book;    /* $LABCTL_STATE: labs of other books are strangers, whatever their names */
-	char *dir;     /* $LABCTL_RUN/<lab>: lab.json, hosts, src */
+	char *dir;     /* $LABCTL_RUN/<lab>: lab.json, hosts, LAB_PRIVATE */
 	char *record;  /* path of the record */
 	char *stage_file; /* .stage of the repository, or NULL */
 	bool orphaned;	  /* not recorded: a labctl died, or lost the engine, at work on the lab */

@@ -49,9 +49,11 @@ static int remove_link(const struct leftover *l, struct err *err)
 static int remove_directory(const char *path, struct err *err)
 {
 	auto_file_rights as_root = file_rights_root("what a lab left in root's directories");
+	auto_free char *src = xasprintf("%s/" LAB_SRC_MOUNT, path);
 	auto_dir d = opendir(path);
 	struct dirent *e;
 
+	rmdir(src);
 	while (d && (e = readdir(d))) {
 		if (strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0 &&
 		    unlinkat(dirfd(d), e->d_name, 0) < 0)

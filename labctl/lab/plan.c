@@ -157,7 +157,7 @@ static void describe_dir(const struct lab *l, const struct step *s, struct str *
 static void describe_src(const struct lab *l, const struct step *s, struct str *ret)
 {
 	(void)s;
-	str_addf(ret, "%s at %s/src, owned by %s, nosuid, nodev", l->src_dir, l->dir,
+	str_addf(ret, "%s at %s/" LAB_SRC_MOUNT ", owned by %s, nosuid, nodev", l->src_dir, l->dir,
 		 l->owner.name);
 }
 

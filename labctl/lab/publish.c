@@ -13,7 +13,7 @@
 
 #include "base/banned.h"
 
-static const char *const files[] = { "lab.json", "hosts" };
+static const char *const files[] = { "lab.json", "hosts", LAB_PRIVATE };
 
 static json_t *addr_json(const struct ipaddr *a)
 {

@@ -53,7 +53,7 @@ static json_t *to_json(const struct lab *l)
 
 	return json_pack(
 		"{s:i, s:s, s:s, s:s, s:s, s:s, s:b, s:s*, s:s, s:I, s:{s:I, s:I, s:s, s:s}, s:I, "
-		"s:b, s:b, s:s, s:s, s:s, s:s, s:s*, s:s, s:s*, s:o, s:o}",
+		"s:b, s:b, s:s, s:s, s:s, s:s, s:s*, s:s*, s:s, s:s*, s:o, s:o}",
 		"version", RECORD_VERSION, "lab", l->name, "boot_id", l->boot_id, "stage", s->name,
 		"dir", s->dir, "title", s->title, "scripts", s->kind == STAGE_SCRIPTS, "stage_text",
 		l->stage_text, "state", lab_state_name(l->state), "since", (json_int_t)l->since,
@@ -61,8 +61,8 @@ static json_t *to_json(const struct lab *l)
 		l->owner.name, "home", l->owner.home, "group", (json_int_t)l->group, "isolated",
 		l->isolated, "isolated_by_choice", l->isolated_by_choice, "seat_ns", l->seat_ns,
 		"fabric_ns", l->fabric_ns, "guard", l->guard, "src_mode", lab_src_name(l->src),
-		"src_dir", l->src_dir, "image", l->image, "stage_file", l->stage_file, "networks",
-		networks_to_json(l), "ports", ports_to_json(l));
+		"src_dir", l->src_dir, "src_why", l->src_why, "image", l->image, "stage_file",
+		l->stage_file, "networks", networks_to_json(l), "ports", ports_to_json(l));
 }
 
 int lab_save(struct lab *l, enum lab_state state, struct err *err)
@@ -110,6 +110,9 @@ static int state_of(const char *name)
 
 static int src_of(const char *name)
 {
+	/* Earlier versions mounted so what they could not map. */
+	if (strcmp(name, "read-only") == 0)
+		return LAB_SRC_NONE;
 	for (int i = 0; i < LAB_SRC_MAX; i++) {
 		if (strcmp(lab_src_name((enum lab_src)i), name) == 0)
 			return i;
@@ -221,6 +224,7 @@ static int from_json(struct lab *l, const char *name, json_t *doc, struct err *e
 	l->isolated = json_is_true(json_object_get(doc, "isolated"));
 	l->isolated_by_choice = json_is_true(json_object_get(doc, "isolated_by_choice"));
 	l->src_dir = text_or_null(doc, "src_dir");
+	l->src_why = text_or_null(doc, "src_why");
 	l->image = text_or_null(doc, "image");
 	l->stage_file = text_or_null(doc, "stage_file");
 	if (load_owner(l, doc, err) < 0 || load_stage(l, doc, err) < 0)

@@ -58,7 +58,8 @@ static int make_owned_dir(const struct lab *l, const char *dir, struct err *err)
 {
 	auto_file_rights as_root = file_rights_root("the lab's run directory");
 
-	if (fs_mkdirs(dir, 0755, err) < 0)
+	/* What is copied there may come from a place that others cannot enter. */
+	if (fs_mkdirs(l->dir, 0755, err) < 0 || fs_mkdirs(dir, 0700, err) < 0)
 		return -1;
 	if (chown(dir, l->owner.uid, l->owner.gid) < 0)
 		return err_set(err, ERR_ENV, errno, "cannot give '%s' to user '%s'", dir,

@@ -341,11 +341,11 @@ static void check_files(struct report *r)
 
 static void add_src(struct report *r, json_t *doc)
 {
-	auto_free char *target = lab_path(r->lab, "src");
+	auto_free char *target = lab_path(r->lab, LAB_SRC_MOUNT);
 
 	json_object_set_new(doc, "src",
-			    json_pack("{s:s*, s:s}", "directory", r->lab->src_dir, "mode",
-				      lab_src_name(r->lab->src)));
+			    json_pack("{s:s*, s:s, s:s*}", "directory", r->lab->src_dir, "mode",
+				      lab_src_name(r->lab->src), "why", r->lab->src_why));
 	if (r->running && r->lab->src != LAB_SRC_NONE && !srcmount_is_mounted(target))
 		drift(r, "the mount of '%s' is gone", r->lab->src_dir);
 }

@@ -127,16 +127,18 @@ static int take_client(struct bring *up, const struct step *s, struct err *err)
 
 static int take_src(struct bring *up, struct err *err)
 {
-	auto_free char *target = lab_path(up->lab, "src");
+	struct lab *l = up->lab;
+	auto_free char *target = lab_path(l, LAB_SRC_MOUNT);
 
-	if (up->repair && srcmount_is_mounted(target))
+	/* The clients that run are bound to what they were started with. */
+	if (up->repair && (l->src == LAB_SRC_NONE || srcmount_is_mounted(target)))
 		return 0;
-	if (srcmount_add(up->lab->src_dir, &up->lab->owner, target, &up->lab->src, err) < 0)
+	if (srcmount_add(l->src_dir, &l->owner, target, &l->src, &l->src_why, err) < 0)
 		return -1;
-	if (up->lab->src == LAB_SRC_READONLY)
-		log_warn("this kernel or file system has no idmapped mounts: '%s' is read-only in "
-			 "the clients",
-			 up->lab->src_dir);
+	if (l->src == LAB_SRC_NONE)
+		log_warn("src is not mounted in the clients: %s; use --src with a directory of "
+			 "your own on a local file system",
+			 l->src_why);
 	return 0;
 }
 

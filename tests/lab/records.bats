@@ -90,7 +90,7 @@ assert_damaged() {
 	try "$LABCTL_BIN" gc
 	expect 0
 	expect_out "removed: container 'labctl-t-rec-client1'" "removed: interface 'tc1'" "removed: leases of lab 't-rec'" \
-		"$LABCTL_RUN/t-rec/src"
+		"$LABCTL_RUN/t-rec/private/src"
 	assert_gone t-rec
 	[ "$("$LABCTL_BIN" netport list --json)" = '[]' ]
 	try "$LABCTL_BIN" gc

@@ -161,7 +161,7 @@ assert_mended() {
 }
 
 @test "the mount of src/ gone" {
-	umount "$LABCTL_RUN/t-rep/src"
+	umount "$LABCTL_RUN/t-rep/private/src"
 	assert_mended "the mount of '$WORLD/src' is gone"
 }
 
@@ -174,7 +174,7 @@ assert_mended() {
 @test "everything at once" {
 	api /containers/labctl-t-rep-client1?force=1 -X DELETE
 	nft delete table netdev labctl-t-rep
-	umount "$LABCTL_RUN/t-rep/src"
+	umount "$LABCTL_RUN/t-rep/private/src"
 	on client2 ip route del default
 	on client2 ip addr flush dev eth0
 	ip addr flush dev tq2
@@ -191,7 +191,7 @@ assert_mended() {
 		api /containers/labctl-t-rep-client$i/stop?t=0 -X POST
 	done
 	nft delete table netdev labctl-t-rep
-	umount "$LABCTL_RUN/t-rep/src"
+	umount "$LABCTL_RUN/t-rep/private/src"
 	rm -r "$LABCTL_RUN"
 	wait_for 60 is_gone tq1
 	try L status

@@ -49,7 +49,7 @@ owner() { stat -c %u:%g "$1"; }
 @test "a setuid file made in a client is harmless, devices do not work there" {
 	on client1 sh -c 'cp /usr/bin/id /~/src/suid; chmod 6755 /~/src/suid'
 	[ "$(owner "$WORLD/src/suid")" = 12345:12346 ]
-	options=$(awk -v dir="$LABCTL_RUN/t-src/src" '$5 == dir { print $6 }' /proc/self/mountinfo)
+	options=$(awk -v dir="$LABCTL_RUN/t-src/private/src" '$5 == dir { print $6 }' /proc/self/mountinfo)
 	[[ ,$options, == *,nosuid,* ]]
 	[[ ,$options, == *,nodev,* ]]
 	# in the client: a setuid program of the mount does not change who runs it
@@ -186,7 +186,7 @@ open("/etc/shadow")'
 	mkdir "$WORLD/roots"
 	lab t-other stage-start three --src "$WORLD/roots" >/dev/null </dev/null
 	lab t-other exec client1 -- touch src/file </dev/null
-	options=$(awk -v dir="$LABCTL_RUN/t-other/src" '$5 == dir { print $6 }' /proc/self/mountinfo)
+	options=$(awk -v dir="$LABCTL_RUN/t-other/private/src" '$5 == dir { print $6 }' /proc/self/mountinfo)
 	lab t-other stage-stop </dev/null
 	[ "$(owner "$WORLD/roots/file")" = 0:0 ]
 	[[ ,$options, == *,nosuid,* && ,$options, == *,nodev,* ]]
@@ -208,7 +208,7 @@ open("/etc/shadow")'
 }
 
 @test "the mount gone: status tells; stopping works; the student's files stay" {
-	umount "$LABCTL_RUN/t-src/src"
+	umount "$LABCTL_RUN/t-src/private/src"
 	try L status
 	expect 0
 	expect_out "the mount of '$WORLD/src' is gone"
