@@ -37,6 +37,20 @@ static char *dir_or(const char *name, const char *fallback)
 	return xasprintf("%s/%s", cwd, dir);
 }
 
+static bool ends_with(const char *text, const char *end)
+{
+	size_t n = strlen(text), len = strlen(end);
+
+	return n >= len && strcmp(text + n - len, end) == 0;
+}
+
+/* Not what belongs to another lab: its lock, the service's socket, the namespace of its bridges. */
+bool lab_name_is_valid(const char *name)
+{
+	return name_is_valid(name, LAB_NAME_MAX) && !ends_with(name, ".lock") &&
+	       !ends_with(name, ".sock") && !ends_with(name, "-fabric");
+}
+
 /* A login name may hold what a lab name must not ("First.Last@corp"). */
 static void default_lab_name(const struct caller *c, char ret[static LAB_NAME_MAX + 1])
 {
@@ -49,8 +63,8 @@ static void default_lab_name(const struct caller *c, char ret[static LAB_NAME_MA
 			ret[n++] = ch;
 	}
 	ret[n] = '\0';
-	if (!n && !str_copy(ret, LAB_NAME_MAX + 1, "lab"))
-		abort();
+	if (!lab_name_is_valid(ret))
+		snprintf(ret, LAB_NAME_MAX + 1, "uid%u", c->uid);
 }
 
 /* REPO/build/FLAVOUR/labctl, or PREFIX/bin/labctl with PREFIX/share/labctl. */
@@ -102,19 +116,6 @@ static void find_src(struct lab_ctx *ctx)
 	}
 }
 
-static bool ends_with(const char *text, const char *end)
-{
-	size_t n = strlen(text), len = strlen(end);
-
-	return n >= len && strcmp(text + n - len, end) == 0;
-}
-
-bool lab_name_is_valid(const char *name)
-{
-	return name_is_valid(name, LAB_NAME_MAX) && !ends_with(name, ".lock") &&
-	       !ends_with(name, ".sock");
-}
-
 int lab_ctx_init(struct lab_ctx *ctx, const struct caller *caller, const char *lab, struct err *err)
 {
 	auto_free char *stages = NULL;
@@ -126,7 +127,7 @@ int lab_ctx_init(struct lab_ctx *ctx, const struct caller *caller, const char *l
 		err_set(err, ERR_USAGE, 0, "'%.64s' is not a lab name", lab);
 		return err_hint(err,
 				"use up to %d of a-z 0-9 _ . -, beginning with a letter or digit, "
-				"not ending with .lock or .sock",
+				"not ending with .lock, .sock or -fabric",
 				LAB_NAME_MAX);
 	}
 	find_root(ctx);

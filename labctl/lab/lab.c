@@ -142,6 +142,43 @@ static int find_src(const struct lab_ctx *ctx, struct lab *l, struct err *err)
 	return srcmount_check(real, err);
 }
 
+/* Each user's lab is called after him: nobody else may sit on that name. */
+static bool is_anothers_name(const struct lab_ctx *ctx, const char *lab)
+{
+	const struct passwd *pw = ctx->caller.uid ? getpwnam(lab) : NULL;
+
+	return pw && pw->pw_uid != ctx->caller.uid;
+}
+
+static int check_name(const struct lab_ctx *ctx, struct err *err)
+{
+	if (!is_anothers_name(ctx, ctx->lab))
+		return 0;
+	err_set(err, ERR_CONFLICT, 0, "the lab name '%s' is for the user of that name", ctx->lab);
+	return err_hint(err, "choose another name with --lab NAME");
+}
+
+/* Client 'b-c' of lab 'a' would have the container name of client 'c' of lab 'a-b'. */
+static int check_client_names(const struct lab_ctx *ctx, const struct stage *s, struct err *err)
+{
+	for (size_t i = 0; i < s->n_clients; i++) {
+		const char *name = s->clients[i].name;
+
+		for (const char *at = strchr(name, '-'); at; at = strchr(at + 1, '-')) {
+			auto_free char *lab =
+				xasprintf("%s-%.*s", ctx->lab, (int)(at - name), name);
+
+			if (!is_anothers_name(ctx, lab))
+				continue;
+			err_set(err, ERR_CONFLICT, 0,
+				"the container of client '%s' would have a name of user '%s'", name,
+				lab);
+			return err_hint(err, "choose another lab name with --lab NAME");
+		}
+	}
+	return 0;
+}
+
 int lab_new(struct lab_ctx *ctx, struct stage *stage, bool isolated, struct lab **ret,
 	    struct err *err)
 {
@@ -149,8 +186,8 @@ int lab_new(struct lab_ctx *ctx, struct stage *stage, bool isolated, struct lab 
 
 	memcpy(l->name, ctx->lab, sizeof(l->name));
 	l->stage = stage;
-	if (read_stage_text(l, err) < 0 || find_src(ctx, l, err) < 0 ||
-	    proc_boot_id(l->boot_id, err) < 0) {
+	if (check_client_names(ctx, stage, err) < 0 || read_stage_text(l, err) < 0 ||
+	    find_src(ctx, l, err) < 0 || proc_boot_id(l->boot_id, err) < 0) {
 		l->stage = NULL; /* stays the caller's */
 		return -1;
 	}
@@ -193,17 +230,6 @@ int lab_check_owner(const struct lab_ctx *ctx, const struct lab *l, struct err *
 	err_set(err, ERR_CONFLICT, 0, "lab '%s' (%s) belongs to user '%s'", l->name, l->stage->name,
 		l->owner.name);
 	return err_hint(err, "only its owner or root may do that; start your own with --lab NAME");
-}
-
-/* Each user's lab is called after him: nobody else may sit on that name. */
-static int check_name(const struct lab_ctx *ctx, struct err *err)
-{
-	const struct passwd *pw = getpwnam(ctx->lab);
-
-	if (!pw || pw->pw_uid == ctx->caller.uid)
-		return 0;
-	err_set(err, ERR_CONFLICT, 0, "the lab name '%s' is for the user of that name", ctx->lab);
-	return err_hint(err, "choose another name with --lab NAME");
 }
 
 int lab_check_caller(const struct lab_ctx *ctx, struct err *err)

@@ -18,6 +18,7 @@
 #include "base/fs.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/str.h"
 
 #include "base/banned.h"
 
@@ -26,6 +27,8 @@ enum {
 	BUSY_STEP_MAX_MS = 4,
 	BOOK_MODE = 0644, /* status and list need no root */
 	BOOK_MAX = 256 << 20,
+	LOG_HEADER = 32, /* bytes; another one for each time the log begins anew */
+	SNAPSHOT_TRIES = 10,
 };
 
 #define SERVE_CHECKPOINT_PAGES "2000"
@@ -193,16 +196,20 @@ static int make_book(const char *path, struct err *err)
 	return sys ? err_set(err, ERR_ENV, sys, "cannot make the lease book '%s'", path) : 0;
 }
 
+static int cannot_write(const struct store_sqlite *s, int sys, struct err *err)
+{
+	err_set(err, ERR_ENV, sys, "cannot write the lease book '%s'", s->path);
+	return sys == EACCES ? err_hint(err, "only its owner keeps it: use sudo") : -1;
+}
+
 static int open_write(struct store_sqlite *s, struct err *err)
 {
+	if (!fs_access(s->path, W_OK))
+		return cannot_write(s, errno, err);
 	if (open_file(s, s->path, SQLITE_OPEN_READWRITE, err) < 0)
 		return -1;
-	if (sqlite3_db_readonly(s->db, "main")) {
-		int sys = !fs_access(s->path, W_OK) ? errno : EACCES;
-
-		err_set(err, ERR_ENV, sys, "cannot write the lease book '%s'", s->path);
-		return sys == EACCES ? err_hint(err, "only its owner keeps it: use sudo") : -1;
-	}
+	if (sqlite3_db_readonly(s->db, "main"))
+		return cannot_write(s, EACCES, err);
 	if (store_schema_apply(s->db, s->path, store_schema_steps, store_schema_version, err) < 0)
 		return -1;
 	/* Nothing happens when it is so already. */
@@ -275,10 +282,68 @@ static int open_copy(struct store_sqlite *s, struct err *err)
 	return check_version(s, err);
 }
 
-/* The log or its index is not there and cannot be made in this directory. */
+/* The log or its index is not there, or not for the caller, and cannot be made. */
 static bool lacks_files(int rc)
 {
 	return (rc & 0xff) == SQLITE_CANTOPEN || rc == SQLITE_READONLY_DIRECTORY;
+}
+
+static bool read_log_header(const char *wal, char ret[static LOG_HEADER])
+{
+	auto_fd fd = open(wal, O_RDONLY | O_CLOEXEC);
+
+	return fd >= 0 && pread(fd, ret, LOG_HEADER, 0) == LOG_HEADER;
+}
+
+/* The book, then its log. As long as the log has not begun anew meanwhile, all that was written to
+ * the book meanwhile stands in the log, too: together they are whole. */
+static int read_both(const char *path, const char *wal, char *ret_text[2], size_t ret_len[2],
+		     struct err *err)
+{
+	char header[LOG_HEADER];
+
+	for (int i = 0; i < SNAPSHOT_TRIES && read_log_header(wal, header); i++) {
+		auto_free char *book = NULL, *log = NULL;
+
+		if (fs_read(path, BOOK_MAX, &book, &ret_len[0], err) < 0 ||
+		    fs_read(wal, BOOK_MAX, &log, &ret_len[1], err) < 0)
+			return -1;
+		if (ret_len[1] < LOG_HEADER || memcmp(log, header, LOG_HEADER) != 0)
+			continue;
+		ret_text[0] = steal_ptr(&book);
+		ret_text[1] = steal_ptr(&log);
+		return 0;
+	}
+	return err_set(err, ERR_BUSY, 0, "the lease book '%s' is being changed", path);
+}
+
+/* For one who may not have the index: a copy of his own, without a name as soon as it is open. */
+static int open_snapshot(struct store_sqlite *s, struct err *err)
+{
+	const char *tmp = getenv("TMPDIR");
+	auto_free char *dir = xasprintf("%s/labctl-book.XXXXXX", str_empty(tmp) ? "/tmp" : tmp);
+	auto_free char *wal = xasprintf("%s-wal", s->path);
+	auto_free char *copy = NULL, *copy_wal = NULL, *book = NULL, *log = NULL;
+	char *text[2] = { NULL, NULL };
+	size_t len[2];
+	int r = read_both(s->path, wal, text, len, err);
+
+	book = text[0];
+	log = text[1];
+	if (r < 0)
+		return -1;
+	if (!mkdtemp(dir))
+		return err_set(err, ERR_ENV, errno, "cannot make the directory '%s'", dir);
+	copy = xasprintf("%s/book", dir);
+	copy_wal = xasprintf("%s-wal", copy);
+	sqlite3_close(steal_ptr(&s->db));
+	if (fs_write(copy, book, len[0], 0600, false, err) < 0 ||
+	    fs_write(copy_wal, log, len[1], 0600, false, err) < 0 ||
+	    open_file(s, copy, SQLITE_OPEN_READWRITE, err) < 0 || check_version(s, err) < 0)
+		r = -1;
+	remove_draft(copy);
+	rmdir(dir);
+	return r;
 }
 
 static int open_read(struct store_sqlite *s, struct err *err)
@@ -288,13 +353,8 @@ static int open_read(struct store_sqlite *s, struct err *err)
 	if (open_file(s, s->path, SQLITE_OPEN_READONLY, &first) == 0 &&
 	    check_version(s, &first) == 0)
 		return 0;
-	if (s->db && lacks_files(sqlite3_extended_errcode(s->db))) {
-		if (!has_log(s->path))
-			return open_copy(s, err);
-		err_set(err, ERR_ENV, 0, "the lease book '%s' lacks its index '%s-shm'", s->path,
-			s->path);
-		return err_hint(err, "'sudo labctl netport list' makes it");
-	}
+	if (s->db && lacks_files(sqlite3_extended_errcode(s->db)))
+		return has_log(s->path) ? open_snapshot(s, err) : open_copy(s, err);
 	*err = first;
 	return -1;
 }
@@ -315,6 +375,28 @@ static int look_at(const char *path, bool *ret_there, struct err *err)
 	return st.st_size == 0 ? store_sqlite_damaged(path, "it is empty", err) : 0;
 }
 
+/* Who may open the index may lock it, and with it the book for all others: it is for those who may
+ * write the book. Made here, because SQLite would give it the book's mode, as it does with an empty
+ * one. Never opened when it is there: to close it would end this process's own locks on it. */
+static void guard_index(const char *path)
+{
+	auto_free char *shm = xasprintf("%s-shm", path);
+	auto_fd fd = -1;
+	struct stat book, index;
+	mode_t mode;
+
+	if (stat(path, &book) < 0)
+		return;
+	mode = (book.st_mode & 0222) | (book.st_mode & 0222) << 1;
+	if (lstat(shm, &index) < 0)
+		fd = open(shm, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	else if (!S_ISREG(index.st_mode) || (index.st_mode & 0777) == mode)
+		return;
+	/* Not ours: then it is for its owner to do. */
+	if ((fd >= 0 && ftruncate(fd, 1) < 0) || chmod(shm, mode) < 0)
+		log_debug("the mode of '%s' stays: %m", shm);
+}
+
 static int open_store(struct store_sqlite *s, enum store_mode mode, struct err *err)
 {
 	bool there;
@@ -323,8 +405,11 @@ static int open_store(struct store_sqlite *s, enum store_mode mode, struct err *
 		return -1;
 	if (there && !fs_access(s->path, R_OK))
 		return err_set(err, ERR_ENV, errno, "cannot read the lease book '%s'", s->path);
+	if (mode == STORE_WRITE && !there && make_book(s->path, err) < 0)
+		return -1;
+	guard_index(s->path);
 	if (mode == STORE_WRITE)
-		return (!there && make_book(s->path, err) < 0) ? -1 : open_write(s, err);
+		return open_write(s, err);
 	if (there)
 		return open_read(s, err);
 	if (open_file(s, ":memory:", SQLITE_OPEN_READWRITE, err) < 0)

@@ -47,3 +47,35 @@ setup() { need root sudo; }
 	expect 0
 	sudo_labctl bob --lab t-cl stage-stop
 }
+
+@test "a lab does not take the names of the namespaces and containers of another user's lab" {
+	try sudo_labctl bob --lab labt-alice-fabric stage-start "$WORLD/stages/two"
+	expect 2 "labctl: 'labt-alice-fabric' is not a lab name" 'not ending with .lock, .sock or -fabric'
+	mkdir "$WORLD/stages/named"
+	jq '.clients["alice-c"] = .clients.client1 | del(.clients.client1)' "$WORLD/stages/two/stage.json" \
+		>"$WORLD/stages/named/stage.json"
+	try sudo_labctl bob --lab labt stage-start "$WORLD/stages/named"
+	expect 5 "labctl: the container of client 'alice-c' would have a name of user 'labt-alice'"
+}
+
+@test "who may read the lease book cannot hold up those who write it" {
+	sudo_labctl alice netport acquire PORT --ttl 1m
+	try as_student bob /usr/bin/python3 -c '
+import fcntl, os, struct, sys
+for name in ("netport.db", "netport.db-wal", "netport.db-shm"):
+    try:
+        fd = os.open(sys.argv[1] + "/" + name, os.O_RDONLY)
+    except PermissionError:
+        print(name, "is not for me")
+        continue
+    fcntl.fcntl(fd, fcntl.F_SETLK, struct.pack("hhqqi4x", fcntl.F_RDLCK, 0, 0, 0, 0))
+import subprocess
+subprocess.run(["sudo", "-n", sys.argv[2], "netport", "acquire", "PORT", "--ttl", "1m"], check=True)
+' "$LABCTL_STATE" "$INSTALLED"
+	expect 0
+	[[ $output == *'netport.db-shm is not for me'* ]]
+	# and still reads it
+	try as_student bob env LABCTL_STATE="$LABCTL_STATE" "$INSTALLED" netport list PORT
+	expect 0
+	[[ $output == *labt-alice* ]]
+}
