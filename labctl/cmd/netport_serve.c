@@ -72,21 +72,16 @@ static void listening(void *arg, const char *where)
 		out_printf(stderr, "labctl: netport listens on %s\n", where);
 }
 
-/* Files that are named are the caller's affair, root's own book is an administrator's: a service
- * with places of its own runs wholly as the caller. */
+/* Root's own book is an administrator's; a service with places of its own runs wholly as the
+ * caller. Files that only are read are opened with the caller's rights in both (files_of). */
 static int choose_rights(const struct cmd *cmd, const char *const *opt, struct file_rights *ret,
 			 struct err *err)
 {
 	static const int places[] = { SERVE_STATE, SERVE_STORE, SERVE_SOCKET };
-	static const int files[] = { SERVE_ALLOW_SHELL, SERVE_TLS_CERT, SERVE_TLS_KEY };
 
 	for (size_t i = 0; i < ARRAY_SIZE(places); i++) {
 		if (opt[places[i]])
 			return caller_become(&cmd->ctx->caller, err);
-	}
-	for (size_t i = 0; i < ARRAY_SIZE(files); i++) {
-		if (opt[files[i]] && !fs_access(opt[files[i]], R_OK))
-			return err_set(err, ERR_ENV, errno, "cannot read '%s'", opt[files[i]]);
 	}
 	*ret = file_rights_root("the lease book and its service");
 	return 0;
@@ -106,6 +101,7 @@ static int serve_run(struct cmd *cmd, const struct args *args, struct err *err)
 		.allow_shell = opt[SERVE_ALLOW_SHELL],
 		.tls_cert = opt[SERVE_TLS_CERT],
 		.tls_key = opt[SERVE_TLS_KEY],
+		.files_of = &cmd->ctx->caller,
 		.allow_remote = opt[SERVE_ALLOW_REMOTE],
 		.log_fd = log_get_level() == LOG_QUIET ? -1 : STDERR_FILENO,
 		.ready = listening,

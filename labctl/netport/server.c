@@ -448,13 +448,23 @@ static void turn(struct server *s)
 	stats_flush(s);
 }
 
+static int load_shell_rules(struct server *s, struct err *err)
+{
+	auto_file_rights of_caller = { 0 };
+
+	if (!s->config->allow_shell)
+		return 0;
+	if (server_files_begin(s, &of_caller, err) < 0)
+		return -1;
+	return shell_rules_load(s->config->allow_shell, &s->api.shell, err);
+}
+
 static int set_up(struct server *s, struct err *err)
 {
 	s->epoll = epoll_create1(EPOLL_CLOEXEC);
 	if (s->epoll < 0)
 		return err_set(err, ERR_ENV, errno, "no epoll");
-	if (s->config->allow_shell &&
-	    shell_rules_load(s->config->allow_shell, &s->api.shell, err) < 0)
+	if (load_shell_rules(s, err) < 0)
 		return -1;
 	if (gethostname(s->host, sizeof(s->host) - 1) < 0)
 		s->host[0] = '\0';

@@ -14,6 +14,7 @@
 #include <stdint.h>
 
 #include "base/err.h"
+#include "base/proc.h"
 #include "netport/store.h"
 
 #define SERVER_PORT 7780
@@ -27,6 +28,7 @@ struct server_config {
 	const char *allow_shell; /* file; NULL: no programs are started */
 	const char *tls_cert;	 /* PEM files; NULL: no TLS */
 	const char *tls_key;
+	const struct caller *files_of; /* whose rights open these three files; NULL: ours */
 	bool allow_remote; /* other hosts as the old services had them: by address, in the clear */
 	int64_t idle_ms;   /* a client's time for a request, for a reply, between two; 0: 30 s */
 	int64_t offer_ms;  /* life of portmaster's offers; 0: 30 minutes */

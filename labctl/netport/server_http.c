@@ -356,6 +356,22 @@ static int watch_daemon(struct server *s, struct MHD_Daemon *daemon, struct watc
 	return server_watch(s, w, err);
 }
 
+int server_files_begin(const struct server *s, struct file_rights *ret, struct err *err)
+{
+	*ret = (struct file_rights){ 0 };
+	return s->config->files_of ? file_rights_of(s->config->files_of, ret, err) : 0;
+}
+
+static int read_pem(const struct server *s, char **ret_cert, char **ret_key, struct err *err)
+{
+	auto_file_rights of_caller = { 0 };
+
+	if (server_files_begin(s, &of_caller, err) < 0 ||
+	    fs_read(s->config->tls_cert, PEM_MAX, ret_cert, NULL, err) < 0)
+		return -1;
+	return fs_read(s->config->tls_key, PEM_MAX, ret_key, NULL, err);
+}
+
 static int start_tls(struct server *s, struct err *err)
 {
 	auto_free char *cert = NULL;
@@ -365,8 +381,7 @@ static int start_tls(struct server *s, struct err *err)
 		return 0;
 	if (MHD_is_feature_supported(MHD_FEATURE_TLS) != MHD_YES)
 		return err_set(err, ERR_ENV, 0, "this libmicrohttpd was built without TLS");
-	if (fs_read(s->config->tls_cert, PEM_MAX, &cert, NULL, err) < 0 ||
-	    fs_read(s->config->tls_key, PEM_MAX, &key, NULL, err) < 0)
+	if (read_pem(s, &cert, &key, err) < 0)
 		return -1;
 	s->secure = start_daemon(s, MHD_USE_TLS, key, cert);
 	explicit_bzero(key, strlen(key));

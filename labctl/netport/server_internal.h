@@ -9,6 +9,7 @@
 
 #include <sys/socket.h>
 
+#include "base/rights.h"
 #include "netport/api.h"
 #include "netport/server.h"
 #include "netport/token.h"
@@ -133,6 +134,8 @@ void server_unlisten(struct server *s);
 int server_watch(struct server *s, struct watch *w, struct err *err) MUST_CHECK;
 
 /* server_http.c */
+/* A bracket for the files that the configuration names. */
+int server_files_begin(const struct server *s, struct file_rights *ret, struct err *err) MUST_CHECK;
 int web_start(struct server *s, struct err *err) MUST_CHECK;
 void web_stop(struct server *s);
 /* Reads and writes what can be; calls server_take() for every complete request. */
