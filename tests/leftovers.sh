@@ -41,7 +41,6 @@ users() { cut -d: -f1 /etc/passwd /etc/group | grep '^labt-'; }
 rights() {
 	find /etc/sudoers.d -name 'labt-*' 2>/dev/null
 	find /etc/labctl 2>/dev/null
-	grep -H '^labt-' /etc/labctl/host-seat 2>/dev/null
 }
 
 kinds='namespaces links containers mounts tables files cgroups users rights'

@@ -17,7 +17,6 @@
 
 ATTACK_GROUP=labt-lab
 ATTACK_SUDOERS=/etc/sudoers.d/labt-attack
-ATTACK_HOST_SEAT=/etc/labctl/host-seat
 
 # Sets INSTALLED, the labctl that the users may call, ALICE and BOB, their homes, and the world.
 attack_make() {
@@ -47,7 +46,9 @@ attack_user() {
 # README's line, with this world's group and program; checked before sudo sees it.
 attack_sudoers() {
 	local new=$WORLD/sudoers
-	printf 'LABCTL_STATE=%s\nLABCTL_RUN=%s\n' "$LABCTL_STATE" "$LABCTL_RUN" >"$WORLD/world.env"
+	: >"$WORLD/host-seat"
+	printf '%s\n' "LABCTL_STATE=$LABCTL_STATE" "LABCTL_RUN=$LABCTL_RUN" \
+		"LABCTL_HOST_SEAT=$WORLD/host-seat" >"$WORLD/world.env"
 	cat >"$new" <<-SUDOERS
 		Defaults!$INSTALLED env_file=$WORLD/world.env
 		%$ATTACK_GROUP ALL=(root) NOPASSWD: $INSTALLED
@@ -60,7 +61,6 @@ attack_sudoers() {
 attack_end() {
 	if has root; then
 		rm -f "$ATTACK_SUDOERS"
-		administrators_none
 		attack_users_remove
 	fi
 	world_end
@@ -79,33 +79,30 @@ attack_users_remove() {
 	! getent group "$ATTACK_GROUP" >/dev/null || groupdel "$ATTACK_GROUP"
 }
 
-# administrators NAME...: lists these of the two users for the host seat, and no others.
+# administrators [NAME...]: of the two users these administer the host, and no others.
 administrators() {
 	local name
-	administrators_none
-	mkdir -p "${ATTACK_HOST_SEAT%/*}"
+	: >"$WORLD/host-seat"
 	for name in "$@"; do
-		printf 'labt-%s\n' "$name" >>"$ATTACK_HOST_SEAT"
+		printf 'labt-%s\n' "$name" >>"$WORLD/host-seat"
 	done
 }
 
-administrators_none() {
-	[ -e "$ATTACK_HOST_SEAT" ] || return 0
-	sed -i '/^labt-/d' "$ATTACK_HOST_SEAT"
-	[ -s "$ATTACK_HOST_SEAT" ] || rm -f "$ATTACK_HOST_SEAT"
-	rmdir "${ATTACK_HOST_SEAT%/*}" 2>/dev/null || true
-}
-
-# as_student NAME COMMAND...: as that user from his home, with the environment of a login.
-as_student() {
+# student NAME COMMAND...: sets `student`, that command as that user from his home, with the
+# environment of a login.
+student() {
 	local user=labt-$1 home=$WORLD/home/$1
 	shift
-	(
-		cd "$home" || exit
-		exec setpriv --reuid "$user" --regid "$user" --init-groups --inh-caps=-all \
-			env -i "HOME=$home" "USER=$user" "LOGNAME=$user" SHELL=/bin/bash LANG=C.UTF-8 \
-			PATH=/usr/local/bin:/usr/bin:/bin "$@" </dev/null
-	)
+	student=(env -C "$home" setpriv --reuid "$user" --regid "$user" --init-groups --inh-caps=-all
+		env -i "HOME=$home" "USER=$user" "LOGNAME=$user" SHELL=/bin/bash LANG=C.UTF-8
+		PATH=/usr/local/bin:/usr/bin:/bin "$@")
+}
+
+# as_student NAME COMMAND...: runs it.
+as_student() {
+	local student
+	student "$@"
+	"${student[@]}" </dev/null
 }
 
 # sudo_labctl NAME ARGUMENT...: that user types `sudo labctl ARGUMENT...`.
