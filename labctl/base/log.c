@@ -119,6 +119,23 @@ void interrupt_hold(bool hold)
 	holds += hold ? 1u : -1u;
 }
 
+void stop_hold(bool hold)
+{
+	static unsigned stop_holds;
+	static sigset_t before;
+	sigset_t stops;
+
+	if (hold && stop_holds++ == 0) {
+		sigemptyset(&stops);
+		sigaddset(&stops, SIGTSTP);
+		sigaddset(&stops, SIGTTIN);
+		sigaddset(&stops, SIGTTOU);
+		sigprocmask(SIG_BLOCK, &stops, &before);
+	} else if (!hold && --stop_holds == 0) {
+		sigprocmask(SIG_SETMASK, &before, NULL);
+	}
+}
+
 int err_if_interrupted(struct err *err)
 {
 	if (!interrupt_seen())

@@ -36,4 +36,8 @@ void interrupt_hold(bool hold);
 bool interrupt_pending(void);
 int interrupt_signal(void); /* the last one that came; 0: none */
 
+/* As long as it is held, Ctrl-Z and the like do not stop this thread: a stopped process keeps what it
+ * has locked, for ever. Holds nest. */
+void stop_hold(bool hold);
+
 #endif

@@ -427,6 +427,7 @@ int store_sqlite_open(const char *path, enum store_mode mode, struct store **ret
 	s->base.name = xasprintf("the lease book '%s'", path);
 	s->path = xstrdup(path);
 	s->busy_ms = BUSY_MS;
+	stop_hold(true);
 	if (open_store(s, mode, err) < 0) {
 		store_sqlite_close(&s->base);
 		return -1;
@@ -444,6 +445,7 @@ void store_sqlite_close(struct store *base)
 	if (s->serves)
 		sqlite3_wal_checkpoint_v2(s->db, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
 	sqlite3_close(s->db);
+	stop_hold(false);
 	free(s->path);
 	free(s->base.name);
 	free(s);

@@ -482,6 +482,28 @@ static void test_read_by_others(void **state)
 	assert_string_equal(err.msg, msg4);
 }
 
+static bool is_blocked(int sig)
+{
+	sigset_t now;
+
+	assert_int_equal(sigprocmask(SIG_SETMASK, NULL, &now), 0);
+	return sigismember(&now, sig) == 1;
+}
+
+/* Ctrl-Z at the wrong moment would keep everybody from the book. */
+static void test_not_stopped(void **state)
+{
+	const struct place *p = *state;
+	struct store *s = open_path(p->path, STORE_WRITE);
+	struct store *again = open_path(p->path, STORE_READ);
+
+	store_close(again);
+	assert_true(is_blocked(SIGTSTP) && is_blocked(SIGTTIN) && is_blocked(SIGTTOU));
+	assert_false(is_blocked(SIGINT));
+	store_close(s);
+	assert_false(is_blocked(SIGTSTP) || is_blocked(SIGTTIN) || is_blocked(SIGTTOU));
+}
+
 /* Readers see whole states while others write. */
 static void test_read_while_written(void **state)
 {
@@ -633,6 +655,7 @@ int main(void)
 		test(test_ids),
 		test(test_made_at_once),
 		test(test_read_by_others),
+		test(test_not_stopped),
 		test(test_read_while_written),
 		test(test_busy),
 		test(test_full_disk),
