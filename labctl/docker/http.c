@@ -50,6 +50,13 @@ static void model_set_tls(CURL *c, const struct endpoint *ep)
 	curl_easy_setopt(c, CURLOPT_SSLKEY, ep->key);
 }
 
+/* libcurl 7.88 opens its sockets without it, and the engine's would be every child's. */
+static curl_socket_t open_socket(void *arg, curlsocktype purpose, struct curl_sockaddr *a)
+{
+	(void)arg, (void)purpose;
+	return socket(a->family, a->socktype | SOCK_CLOEXEC, a->protocol);
+}
+
 static CURL *model_new(const struct endpoint *ep)
 {
 	CURL *c = curl_easy_init();
@@ -57,6 +64,7 @@ static CURL *model_new(const struct endpoint *ep)
 	if (!c)
 		return NULL;
 	curl_easy_setopt(c, CURLOPT_NOSIGNAL, 1L);
+	curl_easy_setopt(c, CURLOPT_OPENSOCKETFUNCTION, open_socket);
 	/* http_proxy in the environment is meant for the web, not for the engine */
 	curl_easy_setopt(c, CURLOPT_PROXY, "");
 	curl_easy_setopt(c, CURLOPT_NOPROXY, "*");

@@ -28,13 +28,14 @@ int pcap_write_journal(const struct probe *p, const char *path, size_t *room, bo
 	auto_cleanup(pcap) pcap_t *pc =
 		pcap_open_dead_with_tstamp_precision(DLT_EN10MB, FRAME_MAX,
 						     PCAP_TSTAMP_PRECISION_NANO);
-	auto_cleanup(pcap_dumper) pcap_dumper_t *dump = pc ? pcap_dump_open(pc, path) : NULL;
+	auto_file f = pc ? fopen(path, "we") : NULL;
+	auto_cleanup(pcap_dumper) pcap_dumper_t *dump = f ? pcap_dump_fopen(pc, f) : NULL;
 	size_t n = probe_count(p);
 	auto_free const struct seen **order = xcalloc(n + 1, sizeof(*order));
 
 	if (!dump)
-		return err_set(err, ERR_ENV, 0, "cannot write '%s': %s", path,
-			       pc ? pcap_geterr(pc) : "libpcap failed");
+		return err_set(err, ERR_ENV, f ? 0 : errno, "cannot write '%s'", path);
+	f = NULL; /* the dump's now */
 	for (size_t i = 0; i < n; i++)
 		order[i] = probe_get(p, i);
 	qsort(order, n, sizeof(*order), by_time);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* store_redis_link.c - the connection to Redis, and scripts run over it: the only file that knows
  * hiredis besides the operations. */
+#include <fcntl.h>
 #include <string.h>
 
 #include <hiredis/hiredis.h>
@@ -106,6 +107,8 @@ int redis_connect(struct store_redis *s, struct err *err)
 		redis_disconnect(s);
 		return err_hint(err, "does the Redis server run?");
 	}
+	/* hiredis opens it without. */
+	fcntl(s->link->fd, F_SETFD, FD_CLOEXEC);
 	redisSetTimeout(s->link, reply);
 	if (greet(s, err) < 0) {
 		redis_disconnect(s);

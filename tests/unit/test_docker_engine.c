@@ -2,6 +2,7 @@
 /* test_docker_engine.c - calls to an engine that answers well, badly or not at all. */
 #include "docker/engine.h"
 
+#include <fcntl.h>
 #include <time.h>
 
 #include <sys/socket.h>
@@ -53,6 +54,31 @@ static void version_is_the_smaller(void **state)
 		json_decref(log);
 		fake_stop(&f);
 	}
+}
+
+/* A socket of the engine's that a program inherits makes it root. */
+static void sockets_are_close_on_exec(void **state)
+{
+	enum {
+		FDS = 256
+	};
+	bool before[FDS];
+	struct fake f;
+	int opened = 0;
+
+	(void)state;
+	fake_start(&f, "{'rules': [{'on': 'GET /x', 'json': {}}]}");
+	for (int fd = 0; fd < FDS; fd++)
+		before[fd] = fcntl(fd, F_GETFD) >= 0;
+	get_ok(&f, "/x");
+	for (int fd = 0; fd < FDS; fd++) {
+		int flags = before[fd] ? -1 : fcntl(fd, F_GETFD);
+
+		opened += flags >= 0;
+		assert_true(flags < 0 || flags & FD_CLOEXEC);
+	}
+	assert_true(opened > 0);
+	fake_stop(&f);
 }
 
 static void version_out_of_reach(void **state)
@@ -608,6 +634,7 @@ int main(void)
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(version_is_the_smaller),
 		cmocka_unit_test(version_out_of_reach),
+		cmocka_unit_test(sockets_are_close_on_exec),
 		cmocka_unit_test(engine_newer_than_we_know),
 		cmocka_unit_test(statuses),
 		cmocka_unit_test(bodies_go_both_ways),
