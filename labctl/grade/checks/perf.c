@@ -368,8 +368,10 @@ const struct check checks_perf[] = {
 		.hints = { "Where are packets while your program works on another one?",
 			   "In the socket's receive buffer, in the kernel. When it is full, what "
 			   "comes is lost, and you are not told.",
-			   "setsockopt SO_RCVBUF to some megabytes, or SO_RCVBUFFORCE (33), which "
-			   "your program may use, because the limit of SO_RCVBUF is low." },
+			   "setsockopt SO_RCVBUF to some megabytes. Where net.core.rmem_max keeps "
+			   "it "
+			   "smaller, read all that is there into a list of your own before you "
+			   "forward anything, or use a PACKET_RX_RING." },
 		.explain = "Traffic comes in bursts. The packets of one arrive faster than any "
 			   "program handles them, and wait in\n"
 			   "the socket's buffer: by default there is room for some 200 small ones.",
