@@ -115,17 +115,9 @@ static _Noreturn void child_exec(const struct proc_spec *spec, int out, int repo
 	child_signals();
 	if (out >= 0)
 		dup2(out, STDOUT_FILENO);
-	if (spec->out == PROC_OUT_BOTH)
+	if (spec->out == PROC_OUT_BOTH || spec->out == PROC_OUT_NULL)
 		dup2(out, STDERR_FILENO);
-	for (size_t i = 0; spec->env && spec->env[i]; i++) {
-		const char *eq = strchr(spec->env[i], '=');
-		auto_free char *key =
-			eq ? strndup(spec->env[i], (size_t)(eq - spec->env[i])) : NULL;
-
-		if (key)
-			setenv(key, eq + 1, 1);
-	}
-	if (spec->as && caller_become(spec->as, &err) < 0)
+	if (child_prepare(&spec->child, &err) < 0)
 		errno = err.sys;
 	else if (!spec->cwd || chdir(spec->cwd) == 0)
 		execvp(spec->argv[0], (char *const *)(uintptr_t)spec->argv);
@@ -144,7 +136,8 @@ int proc_spawn(const struct proc_spec *spec, pid_t *ret_pid, int *ret_out, struc
 		return err_set(err, ERR_ENV, errno, "cannot make a pipe");
 	auto_fd report_r = report[0];
 	auto_fd report_w = report[1];
-	if (spec->out >= PROC_OUT_PIPE && pipe2(p, O_CLOEXEC) < 0)
+	if (spec->out == PROC_OUT_NULL ? (p[1] = open("/dev/null", O_WRONLY | O_CLOEXEC)) < 0
+				       : spec->out >= PROC_OUT_PIPE && pipe2(p, O_CLOEXEC) < 0)
 		return err_set(err, ERR_ENV, errno, "cannot make a pipe");
 	auto_fd out_r = p[0];
 	auto_fd out_w = p[1];

@@ -6,6 +6,7 @@
 #include <stdbool.h>
 #include <sys/types.h>
 
+#include "base/child.h"
 #include "base/cleanup.h"
 #include "base/err.h"
 
@@ -30,6 +31,7 @@ int caller_become(const struct caller *c, struct err *err) MUST_CHECK;
 enum proc_out {
 	PROC_OUT_INHERIT,
 	PROC_OUT_STDERR, /* the child's stdout goes to our stderr */
+	PROC_OUT_NULL,	 /* nobody hears stdout or stderr */
 	PROC_OUT_PIPE,	 /* the child's stdout comes to *ret_out */
 	PROC_OUT_BOTH,	 /* stdout and stderr, mixed, come to *ret_out */
 };
@@ -37,12 +39,11 @@ enum proc_out {
 struct proc_spec {
 	const char *const *argv; /* NULL-terminated; argv[0] is looked up in PATH */
 	const char *cwd;	 /* NULL: ours */
-	const char *const *env;	 /* "K=V" additions, NULL-terminated; may be NULL */
-	const struct caller *as; /* run as this user; NULL: as we are */
 	enum proc_out out;
+	struct child child; /* what it begins with */
 };
 
-/* Starts a child with default signal dispositions. */
+/* Starts a child with default signal dispositions, see child.h for the rest. */
 int proc_spawn(const struct proc_spec *spec, pid_t *ret_pid, int *ret_out,
 	       struct err *err) MUST_CHECK;
 

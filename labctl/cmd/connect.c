@@ -13,8 +13,8 @@
 
 #include "base/banned.h"
 
-static int in_scripts_client(const struct lab *l, const char *client, bool login_shell,
-			     struct err *err)
+static int in_scripts_client(const struct lab_ctx *ctx, const struct lab *l, const char *client,
+			     bool login_shell, struct err *err)
 {
 	int code;
 
@@ -23,7 +23,7 @@ static int in_scripts_client(const struct lab *l, const char *client, bool login
 			l->stage->name);
 		return err_hint(err, "labctl connect %s", client);
 	}
-	return scripts_connect(l, client, &code, err) < 0 ? -1 : code;
+	return scripts_connect(ctx, l, client, &code, err) < 0 ? -1 : code;
 }
 
 /* A client that was removed, stopped or paused by somebody else, in words for who wants in. */
@@ -68,7 +68,7 @@ static int in_client(struct cmd *cmd, const char *client, char *const *argv, boo
 	if (session_running(cmd->ctx, &l, err) < 0)
 		return -1;
 	if (l->stage->kind == STAGE_SCRIPTS)
-		return in_scripts_client(l, client, login_shell, err);
+		return in_scripts_client(cmd->ctx, l, client, login_shell, err);
 	if (session_container(l, client, &container, err) < 0 ||
 	    lab_ctx_engine(cmd->ctx, &e, err) < 0)
 		return -1;

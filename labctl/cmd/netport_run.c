@@ -84,8 +84,9 @@ static int check_ports(const struct args *args, struct err *err)
 	return 0;
 }
 
+/* Adds "NAME=PORT" to *vars. */
 static int take_port(struct store *s, const struct lease_request *req, struct hostview *view,
-		     const char *text, struct err *err)
+		     const char *text, struct strv *vars, struct err *err)
 {
 	auto_free char *name = NULL;
 	auto_pool pool = { 0 };
@@ -98,14 +99,13 @@ static int take_port(struct store *s, const struct lease_request *req, struct ho
 		return -1;
 	if (lease_acquire_any(s, req, &pool, NULL, hostview_usable, view, &l, err) < 0)
 		return -1;
-	if (setenv(name, l.value, 1) < 0)
-		return err_set(err, ERR_ENV, errno, "cannot set '%s'", name);
+	strv_addf(vars, "%s=%s", name, l.value);
 	return 0;
 }
 
 /* The leases are bound to this process, which is about to become the command: whatever ends it,
  * they end with it. */
-static int take_ports(struct cmd *cmd, const struct args *args, struct err *err)
+static int take_ports(struct cmd *cmd, const struct args *args, struct strv *vars, struct err *err)
 {
 	struct lease_request req;
 	auto_hostview view = { 0 };
@@ -118,7 +118,7 @@ static int take_ports(struct cmd *cmd, const struct args *args, struct err *err)
 	req.bound = LEASE_BOUND_PROCESS;
 	req.pid = getpid();
 	for (int i = 0; i < args->n_many; i++) {
-		if (take_port(s, &req, &view, args->many[i], err) < 0)
+		if (take_port(s, &req, &view, args->many[i], vars, err) < 0)
 			return -1;
 	}
 	return 0;
@@ -128,7 +128,13 @@ static int take_ports(struct cmd *cmd, const struct args *args, struct err *err)
 static int become_command(struct cmd *cmd, const struct args *args, const sigset_t *mask,
 			  struct err *err)
 {
-	if (take_ports(cmd, args, err) < 0 || caller_become(&cmd->ctx->caller, err) < 0)
+	struct child child = { .as = &cmd->ctx->caller, .env = CHILD_ENV_CALLER };
+	auto_strv vars = { 0 };
+
+	if (take_ports(cmd, args, &vars, err) < 0)
+		return -1;
+	child.vars = (const char *const *)vars.v;
+	if (child_prepare(&child, err) < 0)
 		return -1;
 	sigprocmask(SIG_SETMASK, mask, NULL);
 	execvp(args->v[0], args->v);

@@ -34,9 +34,12 @@ const struct command cmd_run = {
 	.synopsis = "-- COMMAND [ARGUMENT]...",
 	.summary = "run your program where net1, net2, ... are",
 	.details =
-		"It runs as you, with the capabilities NET_RAW and NET_ADMIN and no other; "
-		"LAB_FILE\n"
-		"names a JSON file that describes the lab. Signals and the exit code are its own.\n"
+		"It runs as you, with the capability NET_RAW and no other: it can open packet "
+		"sockets, and\n"
+		"cannot change interfaces. It needs no promiscuous mode: a packet socket gets all "
+		"frames.\n"
+		"LAB_FILE names a JSON file that describes the lab. Signals and the exit code are "
+		"its own.\n"
 		"125: labctl itself failed; 126, 127: the command cannot be run, is not there.",
 	.min_args = 1,
 	.max_args = -1,

@@ -16,6 +16,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/child.h"
 #include "base/fs.h"
 #include "base/log.h"
 #include "base/mem.h"
@@ -85,21 +86,23 @@ static uint64_t now_ms(void)
 /* Never returns. */
 static void child(const struct run *r, char *const *argv, int input, int said, pid_t parent)
 {
-	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+	/* A Ctrl-C comes to all of a terminal's group: who ends when is decided here alone. */
+	const struct child child = { .env = CHILD_ENV_LABCTL, .detached = true };
+	int null = open("/dev/null", O_WRONLY | O_CLOEXEC);
+	struct err err = { 0 };
 	sigset_t none;
 
-	/* When this labctl is killed, it takes its lab down. */
-	prctl(PR_SET_PDEATHSIG, (long)SIGTERM);
-	if (getppid() != parent)
-		_exit(1);
-	/* A Ctrl-C comes to all of a terminal's group: who ends when is decided here alone. */
-	setpgid(0, 0);
 	for (int sig = 1; sig < NSIG; sig++)
 		signal(sig, SIG_DFL);
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
-	if (null < 0 || dup2(input < 0 ? null : input, STDIN_FILENO) < 0 ||
-	    dup2(null, STDOUT_FILENO) < 0 || dup2(said, STDERR_FILENO) < 0)
+	if (child_prepare(&child, &err) < 0 || null < 0 ||
+	    (input >= 0 && dup2(input, STDIN_FILENO) < 0) || dup2(null, STDOUT_FILENO) < 0 ||
+	    dup2(said, STDERR_FILENO) < 0)
+		_exit(1);
+	/* When this labctl is killed, it takes its lab down. */
+	prctl(PR_SET_PDEATHSIG, (long)SIGTERM);
+	if (getppid() != parent)
 		_exit(1);
 	execv(r->ctx->exe, argv);
 	dprintf(STDERR_FILENO, "cannot run '%s': %m\n", r->ctx->exe);

@@ -203,7 +203,6 @@ static int grade_in_lab(struct work *w, struct lab *l, struct err *err)
 	auto_free char *cgroup = xasprintf("labctl-%s", l->name);
 	auto_strv hidden = { 0 };
 	struct sandbox s = {
-		.parent = getpid(),
 		.submission = w->g->dir,
 		.transcript = transcript,
 		.reader = &w->ctx->caller,

@@ -4,9 +4,12 @@
 
 #include <fcntl.h>
 #include <poll.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mount.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -24,11 +27,10 @@
 
 struct runner {
 	struct probe *probe;
-	pid_t pid;
+	pid_t pid; /* the keeper, which leads the group */
 	int pidfd;
-	int out;	/* -1: closed */
-	pid_t guardian; /* 0: none */
-	int leash;	/* a pipe's end that only this process has open */
+	int out;    /* -1: closed */
+	int status; /* a pipe: how the program ended, from its keeper */
 	bool alive;
 	int code;     /* exit code; -1: a signal ended it */
 	char end[80]; /* "exit code 1", "signal 11 (Segmentation fault)" */
@@ -73,84 +75,103 @@ static void note_end(void *arg)
 {
 	struct runner *r = arg;
 	siginfo_t info = { 0 };
+	int status;
 
 	if (!r->alive || waitid(P_PID, (id_t)r->pid, &info, WEXITED | WNOHANG | WNOWAIT) < 0 ||
 	    info.si_pid != r->pid)
 		return;
+	/* Without a word from the keeper it was killed, and with it the program. */
+	if (read(r->status, &status, sizeof(status)) != sizeof(status))
+		status = SIGKILL;
 	r->alive = false;
-	r->code = info.si_code == CLD_EXITED ? info.si_status : -1;
+	r->code = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
 	probe_unwatch(r->probe, r->pidfd);
 	read_output(r);
 	if (r->code < 0)
-		snprintf(r->end, sizeof(r->end), "signal %d (%s)", info.si_status,
-			 strsignal(info.si_status));
+		snprintf(r->end, sizeof(r->end), "signal %d (%s)", WTERMSIG(status),
+			 strsignal(WTERMSIG(status)));
 	else
 		snprintf(r->end, sizeof(r->end), "exit code %d", r->code);
 }
 
-/* In the child. Never returns. */
-static void child(const struct runner_spec *spec, int out, int leash)
+/* The program. Never returns. */
+static void program(const struct runner_spec *spec)
 {
 	auto_free char *line = xstrdup(spec->command);
 	char sh[] = "/bin/sh", c[] = "-c";
 	char *argv[] = { sh, c, line, NULL };
 	struct err e = { 0 };
-	int null = open("/dev/null", O_RDONLY | O_CLOEXEC);
-	sigset_t none;
-	char byte;
-	int code;
+	int code = spec->become(spec->arg, argv, &e);
 
-	setpgid(0, 0);
-	sigemptyset(&none);
-	sigprocmask(SIG_SETMASK, &none, NULL);
-	if (null < 0 || dup2(null, STDIN_FILENO) < 0 || dup2(out, STDOUT_FILENO) < 0 ||
-	    dup2(out, STDERR_FILENO) < 0 || read(leash, &byte, 1) != 1)
-		_exit(CODE_NOT_BEGUN);
-	code = spec->become(spec->arg, argv, &e);
 	printable_text(e.msg);
 	dprintf(STDERR_FILENO, "%s\n", e.msg);
 	_exit(code);
 }
 
-/* In the guardian. Never returns. Whatever ends labctl, SIGKILL too, ends the leash's other end, and
- * then the program: or it would go on as a router that nobody knows of. */
-static void guard(pid_t group, int leash)
+/* The program finds itself in /proc by its own number. Where that cannot be had (a container may
+ * refuse it), it sees the processes outside, which is all the same to a router. */
+static void mount_proc(void)
 {
-	struct pollfd pfd = { .events = 0 };
-	sigset_t all;
+	if (unshare(CLONE_NEWNS) == 0 && mount("", "/", "none", MS_SLAVE | MS_REC, NULL) == 0 &&
+	    mount("proc", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL) < 0)
+		return;
+}
 
-	setpgid(0, 0);
-	sigfillset(&all);
-	sigprocmask(SIG_SETMASK, &all, NULL);
-	if (dup2(leash, 0) < 0 || close_range(1, ~0U, 0) < 0)
+/* The keeper: process 1 of a namespace of its own, in which the program and all that it ever
+ * starts are. Whatever ends the keeper ends them: the program's end, runner_stop(), and the end of
+ * labctl, by SIGKILL, too. Never returns. */
+static void keep(const struct runner_spec *spec, int out, int leash, int status_end)
+{
+	int null = open("/dev/null", O_RDONLY | O_CLOEXEC), status = W_EXITCODE(CODE_NOT_BEGUN, 0);
+	sigset_t none;
+	pid_t pid, ended;
+	char byte;
+
+	/* Before the byte is read: if labctl dies now, there is an end of file; if it dies later,
+	 * there is a signal. */
+	prctl(PR_SET_PDEATHSIG, (long)SIGKILL);
+	/* Process 1 takes no signal from within, nor one from outside that it does not handle. */
+	for (int sig = 1; sig < NSIG; sig++)
+		signal(sig, SIG_DFL);
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
+	if (null < 0 || dup2(null, STDIN_FILENO) < 0 || dup2(out, STDOUT_FILENO) < 0 ||
+	    dup2(out, STDERR_FILENO) < 0 || setsid() < 0 || read(leash, &byte, 1) != 1)
+		_exit(CODE_NOT_BEGUN);
+	mount_proc();
+	pid = fork();
+	if (pid == 0)
+		program(spec);
+	/* labctl's sockets and locks are labctl's alone. */
+	if (dup2(status_end, STDIN_FILENO) < 0 || close_range(1, ~0U, 0) < 0)
 		_exit(1);
-	while (poll(&pfd, 1, -1) < 0)
+	/* What the program starts and leaves comes here. */
+	while (pid > 0 && (ended = wait(&status)) != pid && (ended > 0 || errno == EINTR))
 		;
-	kill(-group, SIGKILL);
-	_exit(0);
+	_exit(write(STDIN_FILENO, &status, sizeof(status)) == sizeof(status) ? 0 : 1);
 }
 
-/* The program waits for the byte that is sent here. */
-static int start_guardian(struct runner *r, int leash, struct err *err)
+/* Forks a process 1; our own namespace stays ours for all that come after. */
+static pid_t fork_namespace(struct err *err)
 {
-	r->guardian = fork();
-	if (r->guardian == 0) {
-		close(r->leash);
-		guard(r->pid, leash);
-	}
-	if (r->guardian > 0 && write(r->leash, "", 1) == 1)
+	auto_fd ours = open("/proc/self/ns/pid", O_RDONLY | O_CLOEXEC);
+	pid_t pid;
+
+	if (ours < 0 || unshare(CLONE_NEWPID) < 0)
+		return err_set(err, ERR_ENV, errno, "cannot make a process namespace");
+	fflush(NULL);
+	pid = fork();
+	if (pid == 0)
 		return 0;
-	r->guardian = r->guardian > 0 ? r->guardian : 0;
-	return err_set(err, ERR_ENV, errno, "cannot start a process");
-}
-
-static void stop_guardian(struct runner *r)
-{
-	if (r->guardian) {
-		kill(r->guardian, SIGKILL);
-		waitpid(r->guardian, NULL, 0);
+	if (setns(ours, CLONE_NEWPID) < 0 || pid < 0) {
+		err_set(err, ERR_ENV, errno, "cannot start a process");
+		if (pid > 0) {
+			kill(pid, SIGKILL);
+			waitpid(pid, NULL, 0);
+		}
+		return -1;
 	}
-	close(r->leash);
+	return pid;
 }
 
 static int make_pipe(int *ret_read, int *ret_write, struct err *err)
@@ -168,39 +189,41 @@ int runner_start(const struct runner_spec *spec, struct probe *p, struct runner 
 		 struct err *err)
 {
 	auto_fd out_end = -1, child_out = -1, leash = -1, child_leash = -1;
+	auto_fd status_end = -1, child_status = -1;
 	struct runner *r;
 	pid_t pid;
 
-	if (make_pipe(&out_end, &child_out, err) < 0 || make_pipe(&child_leash, &leash, err) < 0)
+	if (make_pipe(&out_end, &child_out, err) < 0 || make_pipe(&child_leash, &leash, err) < 0 ||
+	    make_pipe(&status_end, &child_status, err) < 0)
 		return -1;
-	fflush(NULL);
-	pid = fork();
+	pid = fork_namespace(err);
+	if (pid < 0)
+		return -1;
 	if (pid == 0) {
 		close(leash);
-		child(spec, child_out, child_leash);
+		keep(spec, child_out, child_leash, child_status);
 	}
-	if (pid < 0)
-		return err_set(err, ERR_ENV, errno, "cannot start a process");
-	setpgid(pid, pid); /* here too: whoever comes first */
 	r = xcalloc(1, sizeof(*r));
 	*r = (struct runner){ .probe = p,
 			      .pid = pid,
 			      .out = steal_fd(&out_end),
-			      .alive = true,
-			      .leash = steal_fd(&leash) };
+			      .status = steal_fd(&status_end),
+			      .alive = true };
 	/* glibc 2.35 (Ubuntu 22.04) has no wrapper yet. */
 	r->pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
 	fcntl(r->out, F_SETFL, O_NONBLOCK);
-	if (r->pidfd < 0 || probe_watch(p, r->pidfd, note_end, r, err) < 0 ||
-	    probe_watch(p, r->out, read_output, r, err) < 0 ||
-	    start_guardian(r, child_leash, err) < 0) {
-		if (r->pidfd < 0)
-			err_set(err, ERR_ENV, errno, "cannot watch a process");
-		runner_stop(r);
-		return -1;
+	if (r->pidfd < 0) {
+		err_set(err, ERR_ENV, errno, "cannot watch a process");
+	} else if (probe_watch(p, r->pidfd, note_end, r, err) == 0 &&
+		   probe_watch(p, r->out, read_output, r, err) == 0) {
+		if (write(leash, "", 1) == 1) {
+			*ret = r;
+			return 0;
+		}
+		err_set(err, ERR_ENV, errno, "cannot start a process");
 	}
-	*ret = r;
-	return 0;
+	runner_stop(r);
+	return -1;
 }
 
 bool runner_alive(const struct runner *r)
@@ -231,12 +254,23 @@ void runner_last_line(const struct runner *r, char *buf, size_t size)
 	printable_line(buf);
 }
 
+/* What people try first, and what they should know then. */
+static const char *about_rights(const char *line)
+{
+	if (!strstr(line, "Operation not permitted") && !strstr(line, "PermissionError"))
+		return "";
+	return " (your program has the capability NET_RAW and no other: it cannot change "
+	       "interfaces, as for promiscuous mode, and need not: a packet socket gets all "
+	       "frames)";
+}
+
 char *runner_end_text(const struct runner *r, const char *when)
 {
 	char line[200];
 
 	runner_last_line(r, line, sizeof(line));
-	return xasprintf("your program ended (%s)%s%s%s", r->end, when, *line ? ": " : "", line);
+	return xasprintf("your program ended (%s)%s%s%s%s", r->end, when, *line ? ": " : "", line,
+			 about_rights(line));
 }
 
 pid_t runner_pid(const struct runner *r)
@@ -255,10 +289,10 @@ void runner_stop(struct runner *r)
 		kill(-r->pid, SIGTERM);
 		poll(&pfd, 1, STOP_GRACE_MS);
 	}
-	/* What it left behind in its group goes too. */
-	kill(-r->pid, SIGKILL);
-	stop_guardian(r);
+	/* What it left behind goes with the keeper. */
+	kill(r->pid, SIGKILL);
 	waitpid(r->pid, NULL, 0);
+	close(r->status);
 	if (r->pidfd >= 0) {
 		if (r->alive)
 			probe_unwatch(r->probe, r->pidfd);

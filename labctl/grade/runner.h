@@ -14,8 +14,8 @@ struct runner_spec {
 	void *arg;
 };
 
-/* Starts it in a process group of its own, stdin from /dev/null, output kept (the last 8 KiB).
- * Its end and its output are noticed by probe_wait(). */
+/* Starts it in a session and a process namespace of its own, stdin from /dev/null, output kept (the
+ * last 8 KiB). Its end and its output are noticed by probe_wait(). Takes CAP_SYS_ADMIN. */
 int runner_start(const struct runner_spec *spec, struct probe *p, struct runner **ret,
 		 struct err *err) MUST_CHECK;
 bool runner_alive(const struct runner *r);
@@ -28,11 +28,12 @@ void runner_last_line(const struct runner *r, char *buf, size_t size);
 /* After its end, heap text: "your program ended (exit code 1) while this was tried: NameError: x";
  * when: " while this was tried", or "". */
 char *runner_end_text(const struct runner *r, const char *when);
-/* The processor time and peak memory are the caller's to read in /proc while it lives. */
+/* Its process group. Processor time and peak memory are the caller's to read in /proc while it
+ * lives. */
 pid_t runner_pid(const struct runner *r);
 
-/* SIGTERM to the group; SIGKILL when it does not end within a second. NULL is fine. When this process
- * is killed, the group is, too. */
+/* SIGTERM to the group; SIGKILL when it does not end within a second, and to all that it has started,
+ * daemons as well. NULL is fine. When this process is killed, they are, too. */
 void runner_stop(struct runner *r);
 DEFINE_AUTO(runner, struct runner *, runner_stop, NULL)
 #define auto_runner auto_cleanup(runner) struct runner *

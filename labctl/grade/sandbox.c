@@ -20,7 +20,6 @@
 #include "base/printable.h"
 #include "base/rights.h"
 #include "grade/sandbox_filter.h"
-#include "lab/session.h"
 
 #include "base/banned.h"
 
@@ -87,6 +86,7 @@ static void set_environment(void)
 static void program_main(const struct sandbox *s, char **argv)
 {
 	struct caller nobody = { .uid = s->uid, .gid = s->uid };
+	const struct child child = { .as = &nobody, .env = CHILD_ENV_AS_IS, .net_raw = true };
 	struct err e = { 0 };
 	sigset_t none;
 
@@ -97,12 +97,11 @@ static void program_main(const struct sandbox *s, char **argv)
 	sigprocmask(SIG_SETMASK, &none, NULL);
 	umask(022);
 	set_environment();
-	if (set_limits(s, &e) < 0 || session_become(&nobody, &e) < 0 || sandbox_filter(&e) < 0) {
+	if (set_limits(s, &e) < 0 || child_prepare(&child, &e) < 0 || sandbox_filter(&e) < 0) {
 		printable_text(e.msg);
 		dprintf(STDERR_FILENO, "%s\n", e.msg);
 		_exit(CODE_NOT_BEGUN);
 	}
-	close_range(3, ~0U, 0);
 	execv(argv[0], argv);
 	dprintf(STDERR_FILENO, "cannot run '%s': %m\n", argv[0]);
 	_exit(CODE_NOT_BEGUN);
@@ -220,9 +219,6 @@ int sandbox_become(void *sandbox, char **argv, struct err *err)
 	sigset_t set;
 	pid_t init;
 
-	prctl(PR_SET_PDEATHSIG, (long)SIGKILL);
-	if (getppid() != s->parent)
-		_exit(CODE_NOT_BEGUN); /* it died before that */
 	/* The grader's sockets and locks are not for those below. */
 	close_range(3, ~0U, 0);
 	signals_of(&set);

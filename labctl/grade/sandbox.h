@@ -8,7 +8,7 @@
  *            as the program ends. Killed with it: everything below.
  *   init     root, process 1 of a namespace of its own; arranges what can be seen, limits, waits.
  *            With its end, every process that the program ever started is gone.
- *   program  a user id of its own, no groups, CAP_NET_RAW and CAP_NET_ADMIN and nothing else.
+ *   program  a user id of its own, no groups, CAP_NET_RAW and nothing else.
  *
  * It has the seat's network namespace, process, mount, IPC and UTS namespaces of its own, a root of
  * its own with the host's programs and settings read-only and without what is private (see `hide`),
@@ -29,7 +29,6 @@
 #define SANDBOX_COPY_MAX (256u << 20) /* bytes of a submission */
 
 struct sandbox {
-	pid_t parent;		/* of outer: the process that calls runner_start() */
 	const char *submission; /* its directory; opened and copied with reader's rights */
 	const char *transcript; /* file, made with reader's rights, appended to; at most 1 MiB */
 	const struct caller *reader;

@@ -188,7 +188,7 @@ static int mount_kernel_views(struct err *err)
 /* The message of a helper program that failed is its last line. */
 static int helper(const char *const *argv, const struct caller *as, struct err *err)
 {
-	struct proc_spec spec = { .argv = argv, .as = as, .out = PROC_OUT_BOTH };
+	struct proc_spec spec = { .argv = argv, .out = PROC_OUT_BOTH, .child = { .as = as } };
 	char text[512];
 	auto_fd out = -1;
 	size_t len = 0;

@@ -12,6 +12,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/child.h"
 #include "base/fs.h"
 #include "base/log.h"
 #include "base/mem.h"
@@ -93,16 +94,13 @@ static _Noreturn void become_server(const struct lab_ctx *ctx, const struct lab 
 {
 	auto_free char *fd = xasprintf("%d", ready);
 	const char *const argv[] = { ctx->exe, "--lab", l->name, "forward", fd, NULL };
-	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+	const struct child child = { .env = CHILD_ENV_LABCTL, .keep_fd = ready, .detached = true };
+	int null = open("/dev/null", O_WRONLY | O_CLOEXEC);
+	struct err err = { 0 };
 
-	setsid();
-	if (null >= 0) {
-		dup2(null, STDIN_FILENO);
-		dup2(null, STDOUT_FILENO);
-		dup2(null, STDERR_FILENO);
-	}
-	fcntl(ready, F_SETFD, 0);
-	if (chdir("/") == 0)
+	if (dup2(null, STDOUT_FILENO) == STDOUT_FILENO &&
+	    dup2(null, STDERR_FILENO) == STDERR_FILENO && child_prepare(&child, &err) == 0 &&
+	    chdir("/") == 0)
 		execv(ctx->exe, (char *const *)(uintptr_t)argv);
 	_exit(127);
 }

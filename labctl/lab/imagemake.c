@@ -59,12 +59,28 @@ static void on_progress(void *arg, const char *text)
 	lab_ctx_progress(arg, 0, 0, "%s", text);
 }
 
+/* Which proxy and which place for large files, as the caller has it. */
+static void build_variables(struct strv *ret)
+{
+	static const char *const names[] = { "http_proxy", "https_proxy", "ftp_proxy",
+					     "no_proxy",   "HTTP_PROXY",  "HTTPS_PROXY",
+					     "FTP_PROXY",  "NO_PROXY",	  "TMPDIR" };
+
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+		const char *v = getenv(names[i]);
+
+		if (v)
+			strv_addf(ret, "%s=%s", names[i], v);
+	}
+}
+
 /* Runs build-rootfs.sh; each line it prints is progress. */
 static int build_rootfs(struct lab_ctx *ctx, const char *out, struct err *err)
 {
 	auto_free char *script = xasprintf("%s/build-rootfs.sh", ctx->images_dir);
 	const char *const argv[] = { script, out, NULL };
-	const struct proc_spec spec = { .argv = argv, .out = PROC_OUT_BOTH };
+	struct proc_spec spec = { .argv = argv, .out = PROC_OUT_BOTH };
+	auto_strv vars = { 0 };
 	auto_cleanup(tail) struct tail tail = { 0 };
 	auto_str said = { 0 };
 	auto_free char *line = NULL;
@@ -72,6 +88,8 @@ static int build_rootfs(struct lab_ctx *ctx, const char *out, struct err *err)
 	int fd, code;
 	pid_t pid;
 
+	build_variables(&vars);
+	spec.child.vars = (const char *const *)vars.v;
 	if (proc_spawn(&spec, &pid, &fd, err) < 0)
 		return -1;
 	auto_file f = fdopen(fd, "r");

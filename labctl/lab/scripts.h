@@ -3,7 +3,9 @@
  * scripts.h - stages of the old kind: up.sh, down.sh, connect.sh CLIENT.
  *
  * They run in the stage's directory, as the calling user, with PYROUTE_ENV, PYROUTE_SRC_DIR,
- * PYROUTE_STAGE_DIR and PYROUTE_STAGE_FILE. What they print goes to stderr.
+ * PYROUTE_STAGE_DIR and PYROUTE_STAGE_FILE. What they print goes to stderr. Where the lab is another
+ * user's (root stops it), his down.sh gets nothing of ours: a session of its own without our
+ * terminal, no input, a clean environment (child.h), and its output is shown without escapes.
  */
 #ifndef LABCTL_LAB_SCRIPTS_H
 #define LABCTL_LAB_SCRIPTS_H
@@ -13,9 +15,10 @@
 /* Records the lab, runs up.sh; when that fails, down.sh, and the record goes. */
 int scripts_up(struct lab_ctx *ctx, struct lab *l, struct err *err) MUST_CHECK;
 /* Runs down.sh: the stage's own, or the copy made at the start when that is gone. */
-int scripts_down(struct lab *l, struct err *err) MUST_CHECK;
-/* Runs connect.sh with our terminal; *ret_code is its exit code. */
-int scripts_connect(const struct lab *l, const char *client, int *ret_code,
-		    struct err *err) MUST_CHECK;
+int scripts_down(const struct lab_ctx *ctx, struct lab *l, struct err *err) MUST_CHECK;
+/* Runs connect.sh with our terminal; *ret_code is its exit code. Refused for another
+ * user's lab. */
+int scripts_connect(const struct lab_ctx *ctx, const struct lab *l, const char *client,
+		    int *ret_code, struct err *err) MUST_CHECK;
 
 #endif

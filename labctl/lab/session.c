@@ -58,7 +58,7 @@ int session_prepare(struct lab_ctx *ctx, const char *stage, bool isolated,
 
 static int take_down(struct lab_ctx *ctx, struct lab *l, struct err *err)
 {
-	if (l->stage->kind == STAGE_SCRIPTS && scripts_down(l, err) < 0)
+	if (l->stage->kind == STAGE_SCRIPTS && scripts_down(ctx, l, err) < 0)
 		return -1;
 	return lab_down(ctx, l, err);
 }

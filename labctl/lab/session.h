@@ -37,15 +37,11 @@ int session_repair(struct lab_ctx *ctx, json_t **ret_report, struct err *err) MU
 int session_container(const struct lab *l, const char *client, char **ret,
 		      struct err *err) MUST_CHECK;
 
-/* Becomes argv: in the seat, as the calling user, with CAP_NET_RAW and CAP_NET_ADMIN (ambient)
- * and no other capability, LAB_FILE in the environment. Signals and the exit code are then the
- * program's own. Returns only on failure; *ret_code is 127 (not found), 126 (cannot be
- * executed) or 125 (labctl failed). */
+/* Becomes argv: in the seat, as the calling user, with CAP_NET_RAW (ambient) and no other
+ * capability, with CHILD_ENV_CALLER and LAB_FILE (see child.h), descriptors 0 to 2. Signals and the
+ * exit code are then the program's own. Returns only on failure; *ret_code is 127 (not found), 126
+ * (cannot be executed) or 125 (labctl failed). */
 int session_exec(struct lab_ctx *ctx, const struct lab *l, char **argv, int *ret_code,
 		 struct err *err) MUST_CHECK;
-
-/* Lasting: this process becomes the caller with CAP_NET_RAW and CAP_NET_ADMIN (ambient; bounding
- * set, too) and no other capability. */
-int session_become(const struct caller *c, struct err *err) MUST_CHECK;
 
 #endif

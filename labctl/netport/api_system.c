@@ -5,12 +5,9 @@
 #include <arpa/inet.h>
 #include <ctype.h>
 #include <dirent.h>
-#include <fcntl.h>
 #include <fnmatch.h>
 #include <ifaddrs.h>
 #include <net/if.h>
-#include <signal.h>
-#include <spawn.h>
 #include <string.h>
 #include <strings.h>
 #include <sys/ioctl.h>
@@ -21,6 +18,7 @@
 #include "base/fs.h"
 #include "base/ipaddr.h"
 #include "base/mem.h"
+#include "base/proc.h"
 
 #include "base/banned.h"
 
@@ -109,30 +107,18 @@ bool shell_rules_allow(const struct shell_rules *r, char *const *argv)
 
 /* ---- starting them ---- */
 
-/* Never through a shell; with nothing of ours but the environment. */
+/* Never through a shell. A session of its own is a process group, too, that can be killed. */
 static int start(char *const *argv, pid_t *ret, struct err *err)
 {
-	posix_spawn_file_actions_t files;
-	posix_spawnattr_t attr;
-	sigset_t none, all;
-	int rc;
+	const struct proc_spec spec = { .argv = (const char *const *)argv,
+					.out = PROC_OUT_NULL,
+					.child = { .detached = true } };
 
-	sigemptyset(&none);
-	sigfillset(&all);
-	posix_spawn_file_actions_init(&files);
-	posix_spawnattr_init(&attr);
-	posix_spawn_file_actions_addopen(&files, 0, "/dev/null", O_RDWR, 0);
-	posix_spawn_file_actions_adddup2(&files, 0, 1);
-	posix_spawn_file_actions_adddup2(&files, 0, 2);
-	posix_spawnattr_setsigmask(&attr, &none);
-	posix_spawnattr_setsigdefault(&attr, &all);
-	posix_spawnattr_setpgroup(&attr, 0);
-	posix_spawnattr_setflags(&attr, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF |
-						POSIX_SPAWN_SETPGROUP);
-	rc = posix_spawnp(ret, argv[0], &files, &attr, argv, environ);
-	posix_spawnattr_destroy(&attr);
-	posix_spawn_file_actions_destroy(&files);
-	return rc ? err_set(err, ERR_FAILED, rc, "cannot start '%.128s'", argv[0]) : 0;
+	if (proc_spawn(&spec, ret, NULL, err) < 0) {
+		err->kind = ERR_FAILED;
+		return -1;
+	}
+	return 0;
 }
 
 /* False: the reply is made. */

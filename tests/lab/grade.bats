@@ -233,7 +233,7 @@ assert_no_gradings() {
 	local said=$WORLD/out/spy/transcript.txt
 	graded spy 6 null
 	grep -q -E '^id 1[0-9]{9} groups 1$' "$said"
-	grep -q -E '^CapBnd:	0000000000003000$' "$said"
+	grep -q -E '^CapBnd:	0000000000002000$' "$said"
 	grep -q -E '^NoNewPrivs:	1$' "$said"
 	grep -q -x 'environment HOME LAB_FILE LANG PATH PWD PYTHONUNBUFFERED ' "$said"
 	grep -q -x 'links lo net1 net2 ' "$said"

@@ -355,70 +355,54 @@ static void test_cannot_start(void **state)
 	      "your program could not be started: /bin/sh: 1: /nonexistent/router: not found");
 }
 
-/* Reaped by whoever adopts it: a zombie is as good as gone. */
-static bool is_gone(pid_t pid)
+/* The program counts its processes in a namespace of its own: a command line tells them from here. */
+static bool runs(const char *command)
 {
-	auto_free char *path = xasprintf("/proc/%d/stat", (int)pid);
-	auto_free char *stat = NULL;
+	auto_free char *cmd = xasprintf("pgrep -fx '%s' >/dev/null", command);
 
-	return kill(pid, 0) < 0 || fs_read(path, 4096, &stat, NULL, ERR_IGNORED) < 0 ||
-	       strstr(stat, ") Z ");
+	return system(cmd) == 0;
 }
 
-/* What the program started in its group is stopped with it. */
+/* What the program started is stopped with it, also when it is in another session. */
 static void test_stops_all(void **state)
 {
 	auto_results r = { 0 };
-	auto_free char *text = NULL;
-	long pid;
 
 	(void)state;
 	need_root();
-	unlink("/tmp/labctl-fair-pid");
-	grade_it("trap '' TERM; sleep 1000 & echo $! >/tmp/labctl-fair-pid; exit 1", "arp.reply",
-		 &r);
-	ok(fs_read("/tmp/labctl-fair-pid", 64, &text, NULL, err));
-	unlink("/tmp/labctl-fair-pid");
-	pid = strtol(text, NULL, 10);
-	assert_true(pid > 1);
-	assert_true(is_gone((pid_t)pid));
-}
-
-static long read_pid(const char *path)
-{
-	auto_free char *text = NULL;
-
-	return fs_read(path, 64, &text, NULL, ERR_IGNORED) == 0 ? strtol(text, NULL, 10) : 0;
+	unlink("/tmp/labctl-fair-started");
+	grade_it("trap '' TERM; sleep 1000.51 & setsid sleep 1000.52 & "
+		 "(setsid sh -c 'sleep 1000.53 & >/tmp/labctl-fair-started; wait' &); "
+		 "while [ ! -e /tmp/labctl-fair-started ]; do sleep 0.01; done; exit 1",
+		 "arp.reply", &r);
+	assert_int_equal(unlink("/tmp/labctl-fair-started"), 0);
+	assert_false(runs("sleep 1000.51"));
+	assert_false(runs("sleep 1000.52"));
+	assert_false(runs("sleep 1000.53"));
 }
 
 /* SIGKILL of the grader ends the program, and what that started, too. */
 static void test_killed_grader(void **state)
 {
-	static const char path[] = "/tmp/labctl-fair-killed";
-	long program = 0;
 	pid_t grader;
 
 	(void)state;
 	need_root();
-	unlink(path);
 	grader = fork();
 	if (grader == 0) {
 		auto_results r = { 0 };
 
-		grade_it("sleep 1000 & echo $! >/tmp/labctl-fair-killed; wait", NULL, &r);
+		grade_it("sleep 1000.61 & setsid sleep 1000.62 & wait", NULL, &r);
 		_exit(0);
 	}
-	for (int i = 0; i < 1000 && program < 2; i++) {
+	for (int i = 0; i < 1000 && !(runs("sleep 1000.61") && runs("sleep 1000.62")); i++)
 		usleep(10000);
-		program = read_pid(path);
-	}
+	assert_true(runs("sleep 1000.61") && runs("sleep 1000.62"));
 	kill(grader, SIGKILL);
 	waitpid(grader, NULL, 0);
-	unlink(path);
-	assert_true(program > 1);
-	for (int i = 0; i < 1000 && !is_gone((pid_t)program); i++)
+	for (int i = 0; i < 1000 && (runs("sleep 1000.61") || runs("sleep 1000.62")); i++)
 		usleep(10000);
-	assert_true(is_gone((pid_t)program));
+	assert_false(runs("sleep 1000.61") || runs("sleep 1000.62"));
 }
 
 int main(void)
