@@ -219,7 +219,8 @@ int fs_lock(const char *path, const char *who, int *ret_fd, char *ret_holder, si
 	struct flock whole = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
 
 	for (;;) {
-		auto_fd fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0644);
+		/* Whoever may read it could lock it, and would never let go. */
+		auto_fd fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
 
 		if (fd < 0)
 			return err_set(err, ERR_ENV, errno, "cannot open the lock '%s'", path);
@@ -258,7 +259,9 @@ bool fs_is_locked(const char *path)
 	struct flock probe = { .l_type = F_RDLCK, .l_whence = SEEK_SET };
 	auto_fd fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
 
-	return fd >= 0 && fcntl(fd, F_OFD_GETLK, &probe) == 0 && probe.l_type != F_UNLCK;
+	if (fd < 0)
+		return errno == EACCES;
+	return fcntl(fd, F_OFD_GETLK, &probe) == 0 && probe.l_type != F_UNLCK;
 }
 
 void fs_unlock(const char *path, int fd)

@@ -47,7 +47,7 @@ bool fs_is_executable(const char *path);
  * blocks. */
 int fs_lock(const char *path, const char *who, int *ret_fd, char *ret_holder, size_t size,
 	    struct err *err) MUST_CHECK;
-/* Does somebody hold it? Takes nothing, needs read permission only. */
+/* Does somebody hold it? Takes nothing. Who may not read it is told yes: it goes with its holder. */
 bool fs_is_locked(const char *path);
 void fs_unlock(const char *path, int fd);
 

@@ -27,7 +27,7 @@ setup() { need root sudo; }
 	administrators alice
 	try sudo_labctl alice netport acquire LAB mine
 	expect 0
-	administrators_none
+	administrators
 }
 
 @test "a user runs sixteen labs at most, and others start theirs" {
@@ -78,4 +78,31 @@ subprocess.run(["sudo", "-n", sys.argv[2], "netport", "acquire", "PORT", "--ttl"
 	try as_student bob env LABCTL_STATE="$LABCTL_STATE" "$INSTALLED" netport list PORT
 	expect 0
 	[[ $output == *labt-alice* ]]
+}
+
+@test "who waits for a lab's lock cannot take it: the owner's commands go on" {
+	need engine image
+	sudo_labctl alice stage-start "$WORLD/stages/two"
+	as_student bob /usr/bin/python3 -c '
+import fcntl, os, struct, sys, time
+lock = struct.pack("hhqqi4x", fcntl.F_RDLCK, 0, 0, 0, 0)
+while True:
+    try:
+        fd = os.open(sys.argv[1], os.O_RDONLY)
+        fcntl.fcntl(fd, fcntl.F_SETLK, lock)
+        time.sleep(60)
+    except PermissionError:
+        print("seen, not opened", flush=True)
+    except OSError:
+        pass
+' "$LABCTL_RUN/labt-alice.lock" >"$WORLD/spin" 3>&- &
+	spin=$!
+	for _ in $(seq 20); do
+		try sudo_labctl alice repair
+		[ "$status" -eq 0 ] || break
+	done
+	kill "$spin"
+	expect 0
+	grep -q seen "$WORLD/spin"
+	sudo_labctl alice stage-stop
 }
