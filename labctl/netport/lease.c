@@ -345,28 +345,6 @@ int lease_list(struct store *s, const struct lease_filter *filter, struct lease_
 	return 0;
 }
 
-/* A store without pages of its own: all, and then a part. */
-static int page_of_list(struct store *s, const struct store_page *page, struct lease_list *ret,
-			size_t *ret_total, struct err *err)
-{
-	auto_lease_list all = { 0 };
-	size_t total = 0;
-
-	if (s->ops->list(s, page->resource, page->value, page->owner, page->uid, &all, err) < 0)
-		return -1;
-	for (size_t i = 0; i < all.n; i++) {
-		if (store_page_hides(page, all.v[i].resource))
-			continue;
-		if (total >= page->offset && total - page->offset < page->limit) {
-			*array_push(ret->v, ret->n) = all.v[i];
-			all.v[i] = (struct lease){ 0 };
-		}
-		total++;
-	}
-	*ret_total = total;
-	return 0;
-}
-
 int lease_page(struct store *s, const struct lease_filter *filter, const char *const hidden[2],
 	       size_t offset, size_t limit, struct lease_list *ret, size_t *ret_total,
 	       struct err *err)
@@ -380,8 +358,7 @@ int lease_page(struct store *s, const struct lease_filter *filter, const char *c
 					 .limit = limit };
 	auto_lease_list list = { 0 };
 
-	if ((s->ops->page ? s->ops->page(s, &page, &list, ret_total, err)
-			  : page_of_list(s, &page, &list, ret_total, err)) < 0)
+	if (s->ops->page(s, &page, &list, ret_total, err) < 0)
 		return -1;
 	*ret = list;
 	list = (struct lease_list){ 0 };

@@ -97,8 +97,7 @@ struct store_ops {
 	/* Exact texts, NULL: any; held ones only, by resource, number and value. */
 	int (*list)(struct store *s, const char *resource, const char *value, const char *owner,
 		    uid_t uid, struct lease_list *ret, struct err *err);
-	/* A part of what list brings, in its order, at the cost of that part; *ret_total: of all.
-	 * NULL: this store has to bring all. */
+	/* A part of what list brings, in its order, at the cost of that part; *ret_total: of all. */
 	int (*page)(struct store *s, const struct store_page *page, struct lease_list *ret,
 		    size_t *ret_total, struct err *err);
 	/* Leases of this uid, and (not NULL) this owner; those that have ended may count until

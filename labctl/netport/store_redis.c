@@ -8,12 +8,9 @@
 #include <time.h>
 
 #include <hiredis/hiredis.h>
-#include <jansson.h>
 
 #include "base/log.h"
 #include "base/mem.h"
-#include "base/parse.h"
-#include "base/str.h"
 #include "netport/lease.h"
 
 #include "base/banned.h"
@@ -28,113 +25,9 @@ static struct store_redis *self(struct store *s)
 	return (struct store_redis *)s;
 }
 
-/* ---- leases as JSON ---- */
-
-/* NULL: something of it is not UTF-8. */
-static char *lease_text(const struct lease *l, const struct resource_value *v)
-{
-	json_t *doc = json_pack("{s:s, s:s, s:s, s:I, s:s, s:i, s:s, s:s, s:I, s:I}", "resource",
-				l->resource, "value", v->text, "owner", l->owner, "uid",
-				(json_int_t)l->uid, "note", l->note, "bound", (int)l->bound, "host",
-				l->host, "boot_id", l->boot_id, "pid", (json_int_t)l->pid, "start",
-				(json_int_t)l->start);
-	char *text;
-
-	if (v->is_number)
-		json_object_set_new(doc, "number", json_integer(v->number));
-	if (v->lo[0]) {
-		json_object_set_new(doc, "lo", json_string(v->lo));
-		json_object_set_new(doc, "hi", json_string(v->hi));
-	}
-	text = json_dumps(doc, JSON_COMPACT);
-	json_decref(doc);
-	return text;
-}
-
-static int damaged(struct store_redis *s, const char *what, struct err *err)
-{
-	err_set(err, ERR_ENV, 0, "%s is damaged: %s", s->base.name, what);
-	return err_hint(err, "it was left as it is; look for a program that shares its keys "
-			     "(labctl:*)");
-}
-
-static int take_lease(struct store_redis *s, const char *text, struct lease *ret, struct err *err)
-{
-	const char *resource, *value, *owner, *note, *host, *boot_id;
-	json_int_t id, uid, created, expires, pid, start;
-	json_t *doc = json_loads(text, 0, NULL);
-	int bound;
-	bool ok = json_unpack(doc,
-			      "{s:I, s:s, s:s, s:s, s:s, s:I, s:I, s:I, s:i, s:s, s:s, s:I, s:I}",
-			      "id", &id, "resource", &resource, "value", &value, "owner", &owner,
-			      "note", &note, "uid", &uid, "created", &created, "expires", &expires,
-			      "bound", &bound, "host", &host, "boot_id", &boot_id, "pid", &pid,
-			      "start", &start) == 0 &&
-		  bound >= 0 && bound < LEASE_BOUND_MAX;
-
-	if (ok) {
-		*ret = (struct lease){ .id = (uint64_t)id,
-				       .resource = xstrdup(resource),
-				       .value = xstrdup(value),
-				       .owner = xstrdup(owner),
-				       .note = xstrdup(note),
-				       .uid = (uid_t)uid,
-				       .created = created,
-				       .expires = expires,
-				       .bound = (enum lease_bound)bound,
-				       .pid = (pid_t)pid,
-				       .start = (uint64_t)start };
-		/* Too long is foreign: then it is of no host that we could judge. */
-		if (!str_copy(ret->host, sizeof(ret->host), host) ||
-		    !str_copy(ret->boot_id, sizeof(ret->boot_id), boot_id))
-			ret->bound = LEASE_LASTS;
-	}
-	json_decref(doc);
-	return ok ? 0 : damaged(s, "a lease cannot be read", err);
-}
-
-/* Array of leases. */
-static int take_list(struct store_redis *s, const struct redisReply *r, struct lease_list *ret,
-		     struct err *err)
-{
-	auto_lease_list list = { 0 };
-
-	if (r->type != REDIS_REPLY_ARRAY)
-		return damaged(s, "no list of leases", err);
-	for (size_t i = 0; i < r->elements; i++) {
-		if (take_lease(s, r->element[i]->str, array_push(list.v, list.n), err) < 0) {
-			list.n--;
-			return -1;
-		}
-	}
-	*ret = list;
-	list = (struct lease_list){ 0 };
-	return 0;
-}
-
-/* {code, lease}. */
-static int take_result(struct store_redis *s, const struct redisReply *r, struct lease *ret,
-		       struct err *err)
-{
-	if (r->type != REDIS_REPLY_ARRAY || r->elements != 2 ||
-	    r->element[0]->type != REDIS_REPLY_INTEGER)
-		return damaged(s, "an operation answers strangely", err);
-	if (r->element[1]->len && take_lease(s, r->element[1]->str, ret, err) < 0)
-		return -1;
-	return (int)r->element[0]->integer;
-}
-
 static char *field_text(const char *resource, const char *value)
 {
 	return xasprintf("%s:%s", resource, value);
-}
-
-static void uid_text(uid_t uid, char ret[static 12])
-{
-	if (uid == LEASE_ANY_UID)
-		snprintf(ret, 12, "-1");
-	else
-		snprintf(ret, 12, "%u", uid);
 }
 
 static bool alive(struct store_redis *s, const struct lease *l)
@@ -167,7 +60,7 @@ static int acquire_once(struct store_redis *s, const struct store_want *want,
 			const struct resource_value *v, bool dry, struct lease *ret,
 			struct err *err)
 {
-	auto_free char *text = lease_text(want->lease, v);
+	auto_free char *text = redis_lease_text(want->lease, v);
 	auto_free char *ttl = xasprintf("%lld", (long long)want->ttl_ms);
 	const char *argv[] = { text, want->again_ok ? "1" : "0", ttl, dry ? "1" : "0", NULL };
 	auto_redis_reply r = NULL;
@@ -176,7 +69,7 @@ static int acquire_once(struct store_redis *s, const struct store_want *want,
 		return err_set(err, ERR_USAGE, 0, "%s keeps UTF-8 text only", s->base.name);
 	if (redis_run(s, REDIS_ACQUIRE, argv, &r, err) < 0)
 		return -1;
-	return take_result(s, r, ret, err);
+	return redis_take_result(s, r, ret, err);
 }
 
 /* As acquire_once(), past holders that are gone. */
@@ -237,14 +130,14 @@ static bool concerns(const struct pool *pool, const struct lease *l)
 			 pool_contains(pool, &v));
 }
 
-/* Those that ended with their process or boot, out of the way: of this pool, or (NULL) all. */
-static int drop_dead(struct store_redis *s, const struct pool *pool, size_t *ret_n, struct err *err)
+int redis_drop_dead(struct store_redis *s, const struct pool *pool, size_t *ret_n, struct err *err)
 {
 	const char *argv[] = { NULL };
 	auto_lease_list list = { 0 };
 	auto_redis_reply r = NULL;
 
-	if (redis_run(s, REDIS_BOUND, argv, &r, err) < 0 || take_list(s, r, &list, err) < 0)
+	if (redis_run(s, REDIS_BOUND, argv, &r, err) < 0 ||
+	    redis_take_list(s, r, 0, &list, err) < 0)
 		return -1;
 	for (size_t i = 0; i < list.n; i++) {
 		if (alive(s, &list.v[i]) || !concerns(pool, &list.v[i]))
@@ -268,7 +161,7 @@ static int gap(struct store_redis *s, const char *resource, uint32_t from, uint3
 	if (redis_run(s, REDIS_GAP, argv, &r, err) < 0)
 		return -1;
 	if (r->type != REDIS_REPLY_INTEGER)
-		return damaged(s, "no number", err);
+		return redis_damaged(s, "no number", err);
 	*ret = (uint32_t)r->integer;
 	return r->integer >= 0;
 }
@@ -318,7 +211,7 @@ static int redis_acquire_any(struct store *base, const struct store_want *want,
 	int rc;
 
 	s->view = (struct bound_view){ 0 };
-	if (drop_dead(s, pool, &dead, err) < 0)
+	if (redis_drop_dead(s, pool, &dead, err) < 0)
 		return -1;
 	rc = try_all(s, want, pool, start, pool->last, usable, arg, ret, err);
 	if (rc == STORE_NONE && start > pool->first)
@@ -333,7 +226,7 @@ static int conclude(struct store_redis *s, const struct redisReply *r, struct le
 		    struct lease *ret_holder, struct err *err)
 {
 	auto_lease l = { 0 };
-	int rc = take_result(s, r, &l, err);
+	int rc = redis_take_result(s, r, &l, err);
 
 	s->view = (struct bound_view){ 0 };
 	if (rc == STORE_OK || rc == STORE_HELD) {
@@ -354,7 +247,7 @@ static int redis_renew(struct store *base, const char *resource, const char *val
 	char uid[12];
 	const char *argv[] = { field, claim->owner ? claim->owner : "", uid, ttl, NULL };
 
-	uid_text(claim->uid, uid);
+	redis_uid_text(claim->uid, uid);
 	if (redis_run(self(base), REDIS_RENEW, argv, &r, err) < 0)
 		return -1;
 	return conclude(self(base), r, ret, ret_holder, err);
@@ -368,7 +261,7 @@ static int redis_release(struct store *base, const char *resource, const char *v
 	char uid[12];
 	const char *argv[] = { field, claim->owner ? claim->owner : "", uid, NULL };
 
-	uid_text(claim->uid, uid);
+	redis_uid_text(claim->uid, uid);
 	if (redis_run(self(base), REDIS_RELEASE, argv, &r, err) < 0)
 		return -1;
 	return conclude(self(base), r, NULL, ret_holder, err);
@@ -383,85 +276,15 @@ static int redis_release_owner(struct store *base, const struct lease_claim *cla
 	char uid[12];
 	const char *argv[] = { claim->owner ? claim->owner : "", uid, NULL };
 
-	uid_text(claim->uid, uid);
+	redis_uid_text(claim->uid, uid);
 	s->view = (struct bound_view){ 0 };
-	if (drop_dead(s, NULL, &dead, err) < 0 ||
+	if (redis_drop_dead(s, NULL, &dead, err) < 0 ||
 	    redis_run(s, REDIS_RELEASE_OWNER, argv, &r, err) < 0)
 		return -1;
 	if (r->type != REDIS_REPLY_INTEGER)
-		return damaged(s, "no number", err);
+		return redis_damaged(s, "no number", err);
 	if (ret_n)
 		*ret_n = (size_t)r->integer;
-	return STORE_OK;
-}
-
-static int by_value(const void *a, const void *b)
-{
-	const struct lease *x = a, *y = b;
-	int rc = strcmp(x->resource, y->resource);
-	uint32_t i, k;
-
-	if (rc)
-		return rc;
-	/* Numbers as numbers: a value that is one has no other form. */
-	if (parse_u32(x->value, 0, UINT32_MAX, &i, ERR_IGNORED) == 0 &&
-	    parse_u32(y->value, 0, UINT32_MAX, &k, ERR_IGNORED) == 0 && i != k)
-		return (i > k) - (i < k);
-	return strcmp(x->value, y->value);
-}
-
-static bool fits(struct store_redis *s, const struct lease *l, const char *resource,
-		 const char *value, const char *owner, uid_t uid)
-{
-	return (!resource || strcmp(resource, l->resource) == 0) &&
-	       (!value || strcmp(value, l->value) == 0) &&
-	       (!owner || strcmp(owner, l->owner) == 0) &&
-	       (uid == LEASE_ANY_UID || uid == l->uid) && alive(s, l);
-}
-
-static int redis_list(struct store *base, const char *resource, const char *value,
-		      const char *owner, uid_t uid, struct lease_list *ret, struct err *err)
-{
-	struct store_redis *s = self(base);
-	auto_free char *field = resource && value ? field_text(resource, value) : NULL;
-	const char *argv[] = { field ? field : "", owner ? owner : "", NULL };
-	auto_lease_list all = { 0 };
-	auto_redis_reply r = NULL;
-	size_t n = 0;
-
-	s->view = (struct bound_view){ 0 };
-	if (redis_run(s, REDIS_LIST, argv, &r, err) < 0 || take_list(s, r, &all, err) < 0)
-		return -1;
-	for (size_t i = 0; i < all.n; i++) {
-		if (fits(s, &all.v[i], resource, value, owner, uid)) {
-			struct lease kept = all.v[i];
-
-			all.v[i] = all.v[n];
-			all.v[n++] = kept;
-		}
-	}
-	while (all.n > n)
-		lease_done(&all.v[--all.n]);
-	if (n)
-		qsort(all.v, n, sizeof(*all.v), by_value);
-	*ret = all;
-	all = (struct lease_list){ 0 };
-	return STORE_OK;
-}
-
-static int redis_count(struct store *base, const char *owner, uid_t uid, size_t max, size_t *ret,
-		       struct err *err)
-{
-	auto_free char *set = owner ? xasprintf("owner:%s", owner) : xasprintf("uid:%u", uid);
-	const char *argv[] = { set, NULL };
-	auto_redis_reply r = NULL;
-
-	(void)max;
-	if (redis_run(self(base), REDIS_COUNT, argv, &r, err) < 0)
-		return -1;
-	if (r->type != REDIS_REPLY_INTEGER)
-		return damaged(self(base), "no number", err);
-	*ret = (size_t)r->integer;
 	return STORE_OK;
 }
 
@@ -472,7 +295,7 @@ static int redis_sweep(struct store *base, size_t *ret_n, struct err *err)
 	size_t n = 0;
 
 	s->view = (struct bound_view){ 0 };
-	if (drop_dead(s, NULL, &n, err) < 0)
+	if (redis_drop_dead(s, NULL, &n, err) < 0)
 		return -1;
 	for (;;) {
 		auto_redis_reply r = NULL;
@@ -590,7 +413,7 @@ static int redis_check(struct store *base, struct err *err)
 	if (redis_run(self(base), REDIS_CHECK, argv, &r, err) < 0)
 		return -1;
 	if (r->type != REDIS_REPLY_STRING || strcmp(r->str, "ok") != 0)
-		return damaged(self(base), r->str ? r->str : "?", err);
+		return redis_damaged(self(base), r->str ? r->str : "?", err);
 	return 0;
 }
 
@@ -603,8 +426,9 @@ const struct store_ops store_redis_ops = {
 	.renew = redis_renew,
 	.release = redis_release,
 	.release_owner = redis_release_owner,
-	.list = redis_list,
-	.count = redis_count,
+	.list = store_redis_list,
+	.page = store_redis_page,
+	.count = store_redis_count,
 	.sweep = redis_sweep,
 	.get = redis_get,
 	.set = redis_set,

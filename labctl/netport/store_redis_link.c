@@ -133,6 +133,24 @@ static bool is_error(const struct redisReply *r, const char *word)
 	return r && r->type == REDIS_REPLY_ERROR && strncmp(r->str, word, strlen(word)) == 0;
 }
 
+/* A new book, too, gets its version thus. */
+static int upgrade(struct store_redis *s, struct err *err)
+{
+	const char *const none[] = { NULL };
+	auto_redis_reply r = evaluate(s, REDIS_UPGRADE, none);
+
+	if (!r)
+		return lost(s, err);
+	if (r->type == REDIS_REPLY_INTEGER)
+		return 0;
+	if (!is_error(r, "NEWER"))
+		return err_set(err, ERR_ENV, 0, "%s cannot be brought up to date: %s", s->base.name,
+			       r->str ? r->str : "?");
+	err_set(err, ERR_ENV, 0, "%s has version %.16s, this labctl knows up to 2", s->base.name,
+		r->str + strlen("NEWER "));
+	return err_hint(err, "it was left as it is; use the newer labctl that wrote it");
+}
+
 int redis_run(struct store_redis *s, enum redis_script which, const char *const *args,
 	      struct redisReply **ret, struct err *err)
 {
@@ -148,6 +166,14 @@ int redis_run(struct store_redis *s, enum redis_script which, const char *const 
 		redis_reply_free(steal_ptr(&r));
 		if (load_scripts(s, err) < 0)
 			return -1;
+		r = evaluate(s, which, args);
+	}
+	if (is_error(r, "UPGRADE")) {
+		redis_reply_free(steal_ptr(&r));
+		if (upgrade(s, err) < 0) {
+			s->broken = true;
+			return -1;
+		}
 		r = evaluate(s, which, args);
 	}
 	if (!r)
