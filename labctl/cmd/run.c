@@ -64,6 +64,11 @@ const struct command cmd_shell = {
 	.name = "shell",
 	.synopsis = "",
 	.summary = "a shell where net1, net2, ... are (of use with a private seat)",
+	.details = "It runs as you, with the capability NET_RAW and no other: tcpdump works. "
+		   "(Root's own "
+		   "tcpdump\n"
+		   "changes its user first and is refused; root can call it by 'ip netns exec "
+		   "labctl-LAB'.)",
 	.own_code = true,
 	.needs = NEEDS_ROOT,
 	.who = WHO_OWNER,
