@@ -11,6 +11,7 @@
 #include <nftables/libnftables.h>
 
 #include "base/mem.h"
+#include "lab/lab.h"
 #include "net/guard.h"
 #include "net/link.h"
 #include "net/netns.h"
@@ -257,7 +258,9 @@ int fair_watch(const struct arena *a, struct kernel_watch **ret, struct err *err
 					  .whole = a->seat_ns >= 0,
 					  .nets = nets,
 					  .n_nets = a->stage->n_networks,
-					  .nft_table = a->guard };
+					  .nft_table = a->guard,
+					  .others_group = LAB_GROUP_BASE,
+					  .others_mask = LAB_GROUP_MASK };
 
 	for (size_t i = 0; i < a->stage->n_networks; i++)
 		nets[i] = (struct kernel_watch_net){ a->networks[i].ifname,

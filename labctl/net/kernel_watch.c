@@ -193,8 +193,19 @@ static const char *added(bool yes)
 	return yes ? "added" : "removed";
 }
 
-static bool in_subnets(const struct kernel_watch *w, const struct ipnet *to)
+static bool is_another_labs(const struct kernel_watch *w, unsigned ifindex)
 {
+	const struct known *k = find(w, ifindex);
+
+	return w->spec.others_mask && k && !k->net &&
+	       (k->info.group & w->spec.others_mask) == w->spec.others_group;
+}
+
+/* ifindex 0: none */
+static bool in_subnets(const struct kernel_watch *w, const struct ipnet *to, unsigned ifindex)
+{
+	if (is_another_labs(w, ifindex))
+		return false;
 	for (size_t i = 0; i < w->spec.n_nets; i++) {
 		const struct kernel_watch_net *n = &w->spec.nets[i];
 
@@ -221,7 +232,7 @@ static void on_address(struct kernel_watch *w, const struct nlmsghdr *msg)
 	}
 	net.prefix = ifa->ifa_prefixlen;
 	host = (struct ipnet){ net.addr, (unsigned)ipaddr_len(&net.addr) * 8 };
-	if (concerns(w, ifa->ifa_index) || in_subnets(w, &host))
+	if (concerns(w, ifa->ifa_index) || in_subnets(w, &host, ifa->ifa_index))
 		change(w, "the address %s was %s on %s", ipnet_format(&net, text),
 		       added(msg->nlmsg_type == RTM_NEWADDR), name_of(w, ifa->ifa_index));
 }
@@ -258,8 +269,8 @@ static void on_route(struct kernel_watch *w, const struct nlmsghdr *msg)
 	/* What an address brings and takes along. */
 	if (h.ifindex && h.ifindex == w->flapping && rtm->rtm_protocol == RTPROT_KERNEL)
 		return;
-	if (h.ifindex ? concerns(w, h.ifindex) || in_subnets(w, &h.to)
-		      : w->spec.whole || in_subnets(w, &h.to))
+	if (h.ifindex ? concerns(w, h.ifindex) || in_subnets(w, &h.to, h.ifindex)
+		      : w->spec.whole || in_subnets(w, &h.to, 0))
 		change(w, "a route to %s was %s", ipnet_format(&h.to, text),
 		       added(msg->nlmsg_type == RTM_NEWROUTE));
 }

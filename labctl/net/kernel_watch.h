@@ -12,6 +12,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "base/cleanup.h"
 #include "base/err.h"
@@ -37,6 +38,9 @@ struct kernel_watch_spec {
 	const struct kernel_watch_net *nets;
 	size_t n_nets;
 	const char *nft_table; /* NULL: none */
+	/* Other links of this group (all bits of the mask) are those of other labs, which may have
+	 * the same subnets: their addresses and routes are no change. Mask 0: there are none. */
+	uint32_t others_group, others_mask;
 };
 
 /* From now on nothing is missed. Needs CAP_NET_ADMIN over the namespace. A kernel without nftables

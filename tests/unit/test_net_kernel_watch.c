@@ -28,7 +28,9 @@ static struct kernel_watch *watch(bool whole)
 					  .whole = whole,
 					  .nets = &net,
 					  .n_nets = 1,
-					  .nft_table = "labctl-x" };
+					  .nft_table = "labctl-x",
+					  .others_group = 0x1ab00000,
+					  .others_mask = 0xfff00000 };
 	struct kernel_watch *w;
 
 	ok(ipaddr_parse("1.1.1.0", &net.subnet.addr, err));
@@ -54,6 +56,10 @@ static void test_others(void **state)
 		"tc qdisc add dev br7 clsact",
 		"ip link set a0 promisc on && ip link set a0 promisc off",
 		"nft delete table ip docker && ip link del br7",
+		/* another lab with the same subnet, up and down */
+		"ip link add c0 group 447741959 type veth peer name c1 group 447741959 && "
+		"ip addr add 1.1.1.1/24 dev c0 && ip link set c0 up && ip link set c1 up && "
+		"ip route add 1.1.1.128/25 dev c0 && ip link del c0",
 	};
 	auto_kernel_watch w = NULL;
 
