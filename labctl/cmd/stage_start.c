@@ -61,7 +61,10 @@ static void print_seat(const struct cmd *cmd, const struct lab *l)
 
 	if (l->isolated && !l->isolated_by_choice &&
 	    caller_check_host_seat(&cmd->ctx->caller, &why) < 0)
-		out_printf(stdout, "the seat is private: %s\n", why.msg);
+		out_printf(
+			stdout,
+			"the seat is private, and 'labctl run' and 'labctl shell' enter it: %s\n",
+			why.msg);
 }
 
 static void print_started(const struct cmd *cmd, const struct lab *l)

@@ -112,8 +112,8 @@ static int take_namespace(struct claim *c, const char *name, struct err *err)
 		return 0;
 	return err->hint[0] ? -1
 			    : err_hint(err,
-				       "if nobody needs it: ip netns del %s; or use another lab "
-				       "name (--lab)",
+				       "use another lab name (--lab NAME); if no lab of 'labctl "
+				       "lab-list' has it: ip netns del %s",
 				       name);
 }
 

@@ -100,7 +100,7 @@ static void check_host_seat(struct doctor *d)
 	else if (caller_check_host_seat(c, &err) == 0)
 		say(d, OK, NULL, "user '%s' is listed in '%s'", c->name, caller_host_seat_file());
 	else if (err_is(&err, ERR_FAILED))
-		say(d, OK, NULL, "%s: labs get a private seat", err.msg);
+		say(d, OK, NULL, "labs get a private seat (%s)", err.msg);
 	else
 		say(d, WARN, err.hint, "%s", err.msg);
 }
