@@ -56,50 +56,56 @@ link_to_itself() { ln -s t-rotten.json "$record"; }
 DAMAGES='broken empty number array wrong_types of_another_lab deep nul_bytes huge directory fifo device socket_file
 	link_to_secret link_to_itself'
 
+FEW='broken wrong_types fifo directory link_to_secret'
+
 damage() {
 	rm -rf "$record"
 	"$1"
 }
 
-@test "each verb about the damaged lab names the file and what to do" {
+@test "the damaged lab's own verbs name the file and what to do" {
 	for what in $DAMAGES; do
 		damage "$what"
-		for verb in status stage-stop repair 'stage-start other'; do
+		try soon --lab t-rotten status
+		expect 3 "the record '$record' is damaged" 'remove that file'
+		assert_nothing_says the-secret-word
+	done
+	for what in $FEW; do
+		damage "$what"
+		for verb in stage-stop repair 'stage-start other' "grade --submissions $WORLD"; do
 			# shellcheck disable=SC2086
 			try soon --lab t-rotten $verb
 			expect 3 "the record '$record' is damaged" 'remove that file'
-			assert_nothing_says the-secret-word
 		done
 		try soon --lab t-rotten stage-list
 		expect 0 "warning: the record '$record' is damaged"
 		expect_out 'Two for a test'
-		try soon --lab t-rotten grade --submissions "$WORLD"
-		expect 3 "the record '$record' is damaged"
 	done
 }
 
 @test "lists, gc and doctor go on" {
 	for what in $DAMAGES; do
 		damage "$what"
-		try soon lab-list
-		expect 0
-		expect_out "t-rotten *the record '$record' is damaged"
 		try soon --json lab-list
-		[ "$(jq -r '.[] | select(.lab == "t-rotten").error' <<<"$output" | grep -c 'is damaged')" = 1 ]
+		expect 0
+		[[ $(jq -r '.[] | select(.lab == "t-rotten").error' <<<"$output") = *'is damaged'* ]] || { explain; false; }
 		assert_nothing_says the-secret-word
+	done
+	for what in $FEW; do
+		damage "$what"
 		try soon gc
 		expect 0
 		try soon netport list
 		expect 0
 		try soon --json doctor
-		[[ $(jq -r '.[] | select(.check == "leftovers") | .text + .mend' <<<"$output") = *'is damaged'*"rm $record"* ]] || explain
+		[[ $(jq -r '.[] | select(.check == "leftovers") | .text + .mend' <<<"$output") = *'is damaged'*"rm $record"* ]] || { explain; false; }
 	done
 }
 
 @test "other users' verbs go on" {
-	for what in $DAMAGES; do
+	for what in $FEW; do
 		damage "$what"
-		for verb in lab-list stage-list 'stage-list --json'; do
+		for verb in lab-list 'stage-list --json'; do
 			# shellcheck disable=SC2086
 			try sudo_labctl bob $verb
 			expect 0

@@ -44,7 +44,7 @@ assert_damaged() {
 	expect 0
 	[ "$output" = 'nothing to remove' ]
 	try "$LABCTL_BIN" --json doctor
-	[[ $(jq -r '.[] | select(.check == "leftovers") | .text + .mend' <<<"$output") = *'is damaged'*"rm $record"* ]] || explain
+	[[ $(jq -r '.[] | select(.check == "leftovers") | .text + .mend' <<<"$output") = *'is damaged'*"rm $record"* ]] || { explain; false; }
 	[ "$(sha256sum <"$record")" = "$sum" ]
 	[ ! -e "$LABCTL_RUN/t-rec.lock" ]
 	cp "$WORLD/good" "$record"
