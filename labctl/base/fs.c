@@ -220,7 +220,8 @@ int fs_lock(const char *path, const char *who, int *ret_fd, char *ret_holder, si
 
 	for (;;) {
 		/* Whoever may read it could lock it, and would never let go. */
-		auto_fd fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+		auto_fd fd =
+			open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0600);
 
 		if (fd < 0)
 			return err_set(err, ERR_ENV, errno, "cannot open the lock '%s'", path);
@@ -257,7 +258,7 @@ int fs_lock(const char *path, const char *who, int *ret_fd, char *ret_holder, si
 bool fs_is_locked(const char *path)
 {
 	struct flock probe = { .l_type = F_RDLCK, .l_whence = SEEK_SET };
-	auto_fd fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	auto_fd fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
 
 	if (fd < 0)
 		return errno == EACCES;

@@ -22,7 +22,10 @@ setup_file() {
 	lab t-esc stage-start esc >"$WORLD/started" 2>&1 </dev/null
 }
 
-teardown_file() { attack_end; }
+teardown_file() {
+	ip link del tf1 2>/dev/null || true
+	attack_end
+}
 
 setup() { need root engine image; }
 
@@ -117,7 +120,6 @@ L() { "$LABCTL_BIN" --lab t-esc "$@"; }
 	ip link add tf1 type veth peer name tf1-peer
 	ip link set tf1 alias "$(printf '\033]0;owned\007\302\23331m\n')"
 	says 'owned' "$LABCTL_BIN" --lab t-lodger stage-start lodger
-	ip link del tf1
 }
 
 @test "what the engine says" {

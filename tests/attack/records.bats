@@ -147,13 +147,13 @@ damage() {
 	lab t-well stage-stop </dev/null
 }
 
-@test "a damaged token book, lock or pid file neither hangs nor kills the others" {
+@test "what is no lock where a lab's lock should be: nobody waits for it" {
 	for what in 'echo "{\"broken\":" >' mkfifo mkdir; do
 		eval "$what" "$LABCTL_RUN/t-other.lock"
 		try soon lab-list
 		expect 0
 		try soon gc
-		[ "$status" -lt 125 ]
+		[ "$status" -eq 0 ] || expect 3 't-other.lock'
 		rm -rf "$LABCTL_RUN/t-other.lock"
 	done
 }
