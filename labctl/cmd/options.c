@@ -174,6 +174,19 @@ static int check_arity(const struct command *c, const struct args *a, struct err
 	return err_hint(err, "usage: labctl %s %s", c->name, c->synopsis);
 }
 
+/* Before any of them is stored: args.opt has a place for each option of a table. */
+static int check_table(const struct command *c, struct err *err)
+{
+	int n = 0;
+
+	while (c->options && !is_end(&c->options[n]))
+		n++;
+	if (n <= OPTIONS_MAX)
+		return 0;
+	return err_set(err, ERR_INTERNAL, 0, "'labctl %s' has %d options, there is room for %d",
+		       c->name, n, OPTIONS_MAX);
+}
+
 int command_parse(int argc, char **argv, const struct command **ret_command,
 		  struct args *ret_global, struct args *ret_args, struct err *err)
 {
@@ -191,13 +204,13 @@ int command_parse(int argc, char **argv, const struct command **ret_command,
 	if (command_find(argv[p.at++], &p.command, err) < 0)
 		return -1;
 	*ret_command = p.command; /* also on failure: its usage is shown */
-	if (parse_words(&p, err) < 0)
+	if (check_table(p.command, err) < 0 || parse_words(&p, err) < 0)
 		return -1;
 	if (p.command->verbs && p.at < argc) {
 		if (command_find_verb(p.command, argv[p.at++], &p.command, err) < 0)
 			return -1;
 		*ret_command = p.command;
-		if (parse_words(&p, err) < 0)
+		if (check_table(p.command, err) < 0 || parse_words(&p, err) < 0)
 			return -1;
 	}
 	return ret_global->opt[GLOBAL_HELP] ? 0 : check_arity(p.command, ret_args, err);
