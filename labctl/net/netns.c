@@ -15,6 +15,7 @@
 #include <sys/mount.h>
 #include <sys/socket.h>
 #include <sys/vfs.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <linux/magic.h>
@@ -30,6 +31,11 @@
 #include "base/banned.h"
 
 #define SELF_NS "/proc/thread-self/ns/net"
+
+enum {
+	LOCK_MS = 500,
+	LOCK_STEP_MS = 5,
+};
 
 int netns_open_self(int *ret_fd, struct err *err)
 {
@@ -149,18 +155,25 @@ int netns_open_name(const char *name, int *ret_fd, struct err *err)
 	return 0;
 }
 
-/* Locks the directory as iproute2 does. The lock goes with the fd. */
+/* Locks the directory as iproute2 does, so that two do not share it at once. The lock goes with the
+ * fd. Everyone may take it, also one who only wants to be in the way: he is not waited for. */
 static int lock_dir(int *ret_fd, struct err *err)
 {
+	const struct timespec pause = { .tv_nsec = LOCK_STEP_MS * 1000000 };
 	auto_fd fd = open(NETNS_DIR, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
 	if (fd < 0)
 		return err_set(err, ERR_ENV, errno, "cannot open '%s'", NETNS_DIR);
-	while (flock(fd, LOCK_EX) < 0) {
-		if (errno != EINTR)
+	for (int waited = 0; flock(fd, LOCK_EX | LOCK_NB) < 0; waited += LOCK_STEP_MS) {
+		if (errno != EINTR && errno != EWOULDBLOCK)
 			return err_set(err, ERR_ENV, errno, "cannot lock '%s'", NETNS_DIR);
 		if (err_if_interrupted(err) < 0)
 			return -1;
+		if (waited >= LOCK_MS) {
+			log_debug("another program keeps '%s' locked; going on without", NETNS_DIR);
+			break;
+		}
+		nanosleep(&pause, NULL);
 	}
 	*ret_fd = steal_fd(&fd);
 	return 0;

@@ -58,6 +58,20 @@ setup() { need root sudo; }
 	expect 5 "labctl: the container of client 'alice-c' would have a name of user 'labt-alice'"
 }
 
+@test "who may open the directory of namespaces cannot keep labs from starting" {
+	local student
+	need engine image flock
+	mkdir -p /run/netns
+	student bob flock --exclusive /run/netns sh -c 'echo locked; exec sleep 60'
+	background "$BATS_TEST_TMPDIR/lock" locked "${student[@]}"
+	try timeout 30 "$LABCTL_BIN" --lab t-netns stage-start --isolated stage1
+	kill "$(pgrep -P "$started" sleep)" || true
+	kill "$started" || true
+	expect 0
+	lab t-netns stage-stop
+	assert_gone t-netns
+}
+
 @test "who may read the lease book cannot hold up those who write it" {
 	sudo_labctl alice netport acquire PORT --ttl 1m
 	try as_student bob /usr/bin/python3 -c '
