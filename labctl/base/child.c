@@ -18,6 +18,7 @@
 #include "base/cleanup.h"
 #include "base/mem.h"
 #include "base/proc.h"
+#include "base/rawfilter.h"
 #include "base/str.h"
 
 #include "base/banned.h"
@@ -154,5 +155,6 @@ int child_prepare(const struct child *c, struct err *err)
 		return -1;
 	if (!as_we_are && prctl(PR_SET_NO_NEW_PRIVS, 1L, 0L, 0L, 0L) < 0)
 		return err_set(err, ERR_ENV, errno, "cannot set no_new_privs");
-	return 0;
+	/* Root itself needs no detour. */
+	return c->net_raw && getuid() != 0 ? rawfilter_apply(err) : 0;
 }

@@ -35,7 +35,7 @@ struct child {
 	enum child_env env;
 	const char *const *vars; /* "K=V" besides, NULL-terminated; may be NULL */
 	int keep_fd;		 /* above 2: handed over as well; 0: none */
-	bool net_raw;		 /* CAP_NET_RAW, and no other capability ever */
+	bool net_raw;		 /* CAP_NET_RAW, and no other capability ever; rawfilter.h */
 	/* Started by one user for another: a session of its own without a terminal, /dev/null for
 	 * stdin, no keys of ours. */
 	bool detached;

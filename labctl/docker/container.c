@@ -54,6 +54,11 @@ static json_t *host_config(const struct container_spec *spec)
 			  "no", "CapDrop", "ALL", "SecurityOpt", "no-new-privileges", "LogConfig",
 			  "Type", "json-file", "Config", "max-size", CONTAINER_LOG_MAX);
 
+	if (spec->profile) {
+		auto_free char *option = xasprintf("seccomp=%s", spec->profile);
+
+		json_array_append_new(json_object_get(host, "SecurityOpt"), json_string(option));
+	}
 	if (spec->memory) {
 		json_object_set_new(host, "Memory", json_integer((json_int_t)spec->memory));
 		json_object_set_new(host, "MemorySwap", json_integer((json_int_t)spec->memory));

@@ -32,6 +32,7 @@ struct container_spec {
 	const char *const *caps; /* all that its root may do: "NET_ADMIN"; the others are dropped */
 	uint64_t memory;	 /* bytes, swap included; 0: no limit */
 	uint32_t processes;	 /* threads count, too; 0: no limit */
+	const char *profile;	 /* profile.h; NULL: the engine's own */
 };
 
 /* The body for POST /containers/create: no Docker networking ("NetworkDisabled"), restart

@@ -6,10 +6,12 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/caller.h"
 #include "base/fs.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "docker/container.h"
+#include "docker/profile.h"
 #include "net/netns.h"
 
 #include "base/banned.h"
@@ -381,6 +383,9 @@ static json_t *create_body(struct client_run *c)
 		{ src, "/~/src", false },
 	};
 	const struct limits limits = limits_of(sc, &c->up->ceiling);
+	/* Who administers the host has its network anyway. */
+	bool apart = l->src != LAB_SRC_NONE && !caller_is_administrator(&l->owner);
+	auto_free char *profile = apart ? container_profile() : NULL;
 	const struct container_spec spec = {
 		.image = sc->image ? sc->image : l->image,
 		.hostname = sc->name,
@@ -392,6 +397,7 @@ static json_t *create_body(struct client_run *c)
 		.caps = caps,
 		.memory = limits.memory,
 		.processes = limits.processes,
+		.profile = profile,
 	};
 
 	return container_create_body(&spec);
