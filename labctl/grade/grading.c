@@ -97,6 +97,7 @@ static int look_at_submission(struct work *w, struct err *err)
 	char sum[DIGEST_TEXT];
 
 	if (file_rights_of(&w->ctx->caller, &as_caller, err) < 0 ||
+	    submission_check(w->g->dir, err) < 0 ||
 	    submission_digest(w->g->dir, SANDBOX_COPY_MAX, sum, err) < 0)
 		return -1;
 	put(w, "sha256", json_string(sum));

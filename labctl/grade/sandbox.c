@@ -171,7 +171,7 @@ static int open_files(const struct sandbox *s, int *ret_submission, int *ret_tra
 
 	if (file_rights_of(s->reader, &as_reader, err) < 0)
 		return -1;
-	*ret_submission = open(s->submission, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	*ret_submission = open(s->submission, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (*ret_submission < 0)
 		return err_set(err, ERR_ENV, errno, "cannot open '%s'", s->submission);
 	*ret_transcript =

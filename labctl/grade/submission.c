@@ -44,6 +44,19 @@ int submissions_list(const char *dir, struct strv *ret, struct err *err)
 	return 0;
 }
 
+int submission_check(const char *dir, struct err *err)
+{
+	const char *slash = strrchr(dir, '/');
+	struct stat st;
+
+	if (lstat(dir, &st) < 0)
+		return err_set(err, ERR_ENV, errno, "cannot look at '%s'", dir);
+	if (S_ISLNK(st.st_mode))
+		return err_set(err, ERR_FAILED, 0, "'%s' is a symbolic link",
+			       slash ? slash + 1 : dir);
+	return 0;
+}
+
 static char *replace_braces(const char *text, const char *with)
 {
 	auto_str out = { 0 };

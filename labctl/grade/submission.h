@@ -9,8 +9,12 @@
 #include "base/err.h"
 #include "base/str.h"
 
-/* Names of the directories in dir (hidden ones left out), sorted. ERR_NOT_FOUND: there is none. */
+/* Names of the directories in dir (hidden ones left out), and of links to directories, which
+ * submission_check() refuses; sorted. ERR_NOT_FOUND: there is none. */
 int submissions_list(const char *dir, struct strv *ret, struct err *err) MUST_CHECK;
+
+/* ERR_FAILED for a symbolic link: where students hand in, it may lead to another one's work. */
+int submission_check(const char *dir, struct err *err) MUST_CHECK;
 
 /* What starts the program, for sh -c in the submission's directory: `custom` with each {} become
  * `seen` (how the program calls that directory), else by the files that are there: run, router.py,

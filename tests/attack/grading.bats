@@ -122,6 +122,15 @@ forward_a_moment() {
 	[ "$(result spy '"\(.status) \(.failed)"')" = 'graded 0' ]
 }
 
+@test "a link to another one's work is not graded as one's own" {
+	submission bob <<<$'#!/bin/sh\nexec python3 stage1_reference.py'
+	ln -s bob "$WORLD/subs-bob/mallory"
+	run -3 grade_it bob
+	[ "$(result bob '"\(.status) \(.score)"')" = "graded $(result bob .max_score)" ]
+	[ "$(jq -r '"\(.status) \(.reason) \(.score) \(.sha256)"' "$WORLD/out-bob/mallory/result.json")" = \
+		"error 'mallory' is a symbolic link null null" ]
+}
+
 # 64 KB at a time, by segmentation offload.
 @test "a flood: captures, transcript and memory have a limit" {
 	submission flood <<-'SH'
