@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* limits.c - how much of the host a client may take. */
+/* limits.c - how much of the host a client and a user's labs may take. */
 #include "lab/limits.h"
 
 #include <stdlib.h>
@@ -7,8 +7,11 @@
 
 #include "base/adminfile.h"
 #include "base/caller.h"
+#include "base/log.h"
 #include "base/parse.h"
 #include "base/str.h"
+#include "lab/claim.h"
+#include "netport/lease.h"
 
 #include "base/banned.h"
 
@@ -32,12 +35,16 @@ static int read_line(char *text, struct limits *l, struct err *err)
 		return parse_memory(value, &l->memory, err);
 	if (strcmp(text, "processes") == 0)
 		return parse_u32(value, 1, STAGE_PROCESSES_MAX, &l->processes, err);
-	return err_set(err, ERR_ENV, 0, "'%.64s' is neither 'memory' nor 'processes'", text);
+	if (strcmp(text, "clients") == 0)
+		return parse_u32(value, 1, CLAIM_LABS_MAX * STAGE_CLIENTS_MAX, &l->clients, err);
+	return err_set(err, ERR_ENV, 0, "'%.64s' is none of 'memory', 'processes', 'clients'",
+		       text);
 }
 
 int limits_ceiling(const struct caller *owner, struct limits *ret, struct err *err)
 {
-	struct limits l = { LIMITS_MEMORY_CEILING, LIMITS_PROCESSES_CEILING };
+	struct limits l = { LIMITS_MEMORY_CEILING, LIMITS_PROCESSES_CEILING,
+			    LIMITS_CLIENTS_CEILING };
 	const char *path = limits_file();
 	auto_free char *line = NULL;
 	struct err e = { 0 };
@@ -78,6 +85,54 @@ int limits_check(const struct stage *s, const struct limits *ceiling, struct err
 			return too_much(c, "processes", err);
 	}
 	return 0;
+}
+
+/* Of the owner's labs but l. */
+static int count_others(const struct lab_ctx *ctx, const struct lab *l, size_t *ret,
+			struct err *err)
+{
+	const struct lease_filter filter = { .resource = "LAB", .uid = l->owner.uid };
+	auto_lease_list labs = { 0 };
+	auto_store store = NULL;
+	size_t n = 0;
+
+	if (store_open_default(ctx->state_dir, STORE_READ, &store, err) < 0 ||
+	    lease_list(store, &filter, &labs, err) < 0)
+		return -1;
+	for (size_t i = 0; i < labs.n; i++) {
+		auto_lab other = NULL;
+		struct err e = { 0 };
+
+		if (strcmp(labs.v[i].value, l->name) == 0)
+			continue;
+		if (lab_load(ctx, labs.v[i].value, &other, &e) < 0)
+			log_debug("counting clients: %s", e.msg);
+		else
+			n += other->stage->n_clients;
+	}
+	*ret = n;
+	return 0;
+}
+
+int limits_check_clients(const struct lab_ctx *ctx, const struct lab *l,
+			 const struct limits *ceiling, struct err *err)
+{
+	size_t others;
+
+	if (!ceiling->clients || !l->stage->n_clients)
+		return 0;
+	if (count_others(ctx, l, &others, err) < 0)
+		return -1;
+	if (others + l->stage->n_clients <= ceiling->clients)
+		return 0;
+	err_set(err, ERR_CONFLICT, 0,
+		"stage '%s' has %zu clients, other labs of user '%s' have %zu, and one user may "
+		"have %u",
+		l->stage->name, l->stage->n_clients, l->owner.name, others, ceiling->clients);
+	return err_hint(err,
+			"stop a lab that is not needed ('labctl lab-list' shows them); an "
+			"administrator can allow more in %s",
+			limits_file());
 }
 
 struct limits limits_of(const struct stage_client *c, const struct limits *ceiling)

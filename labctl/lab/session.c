@@ -66,10 +66,13 @@ static int take_down(struct lab_ctx *ctx, struct lab *l, struct err *err)
 int session_start(struct lab_ctx *ctx, struct lab *l, struct err *err)
 {
 	auto_lab_lock lock = { 0 };
+	struct limits ceiling;
 	auto_lab old = NULL;
 	struct err e = { 0 };
 
-	if (lab_lock(ctx, "stage-start", &lock, err) < 0)
+	if (lab_lock(ctx, "stage-start", &lock, err) < 0 ||
+	    limits_ceiling(&l->owner, &ceiling, err) < 0 ||
+	    limits_check_clients(ctx, l, &ceiling, err) < 0)
 		return -1;
 	if (lab_load(ctx, ctx->lab, &old, &e) == 0) {
 		if (lab_check_owner(ctx, old, err) < 0)

@@ -419,7 +419,8 @@ int lab_up(struct lab_ctx *ctx, struct lab *l, struct err *err)
 	    claim_take(ctx, l, err) < 0)
 		return -1;
 	up.wiring = w;
-	if (lab_save(l, LAB_STARTING, err) < 0) {
+	if (lab_save(l, LAB_STARTING, err) < 0 ||
+	    limits_check_clients(ctx, l, &up.ceiling, err) < 0) {
 		if (lab_forget(ctx, l, ERR_IGNORED) < 0)
 			log_debug("the link group of lab '%s' stays taken", l->name);
 		return -1;

@@ -7,7 +7,7 @@ load lib
 
 setup_file() {
 	attack_make
-	use_lab t-ca
+	use_lab t-ca t-cb
 	stage_two two tca 198.18
 	printf 'LABCTL_LIMITS=%s\n' "$WORLD/limits" >>"$WORLD/world.env"
 	has root && has sudo && has engine && has image || return 0
@@ -176,13 +176,54 @@ asks() {
 	lab t-ca stage-stop
 }
 
+@test "all labs of a student together may have so many clients" {
+	local one two in=0
+	echo 'clients 3' >"$WORLD/limits"
+	try start two
+	expect 0
+	try sudo_labctl alice --lab t-cb stage-start "$WORLD/stages/two"
+	expect 5 "stage 'two' has 2 clients, other labs of user 'labt-alice' have 2, and one user may have 3" \
+		"'labctl lab-list'" "an administrator can allow more in $WORLD/limits"
+	assert_gone t-cb
+	# in the place of the lab that runs; and others have theirs
+	try start two
+	expect 0
+	try sudo_labctl bob --lab t-cb stage-start "$WORLD/stages/two"
+	expect 0
+	sudo_labctl bob --lab t-cb stage-stop
+	echo 'clients 1' >"$WORLD/limits"
+	try start two
+	expect 5 "one user may have 1"
+	# what ran before still runs
+	on client1 true
+	administrators alice
+	try sudo_labctl alice --lab t-cb stage-start "$WORLD/stages/two"
+	administrators
+	expect 0
+	lab t-cb stage-stop
+	alice stage-stop
+	# two at the same time are not both let in
+	echo 'clients 3' >"$WORLD/limits"
+	alice stage-start "$WORLD/stages/two" 2>"$WORLD/one" </dev/null 3>&- &
+	one=$!
+	sudo_labctl alice --lab t-cb stage-start "$WORLD/stages/two" 2>"$WORLD/two" </dev/null 3>&- &
+	two=$!
+	! wait "$one" || ((++in))
+	! wait "$two" || ((++in))
+	[ "$in" -le 1 ]
+	cat "$WORLD/one" "$WORLD/two" | grep 'one user may have 3'
+	lab t-ca stage-stop || true
+	lab t-cb stage-stop || true
+	assert_gone t-ca t-cb
+}
+
 @test "a list of limits that cannot be read or relied on: nothing is started" {
 	printf 'memory 1G\nprocesses none\n' >"$WORLD/limits"
 	asks '{}'
 	expect 3 "$WORLD/limits:2: 'none' is not a number from 1 to 32768"
 	echo 'disk 1G' >"$WORLD/limits"
 	asks '{}'
-	expect 3 "$WORLD/limits:1: 'disk' is neither 'memory' nor 'processes'"
+	expect 3 "$WORLD/limits:1: 'disk' is none of 'memory', 'processes', 'clients'"
 	echo 'memory lots' >"$WORLD/limits"
 	asks '{}'
 	expect 3 "$WORLD/limits:1: 'lots' is no amount of memory, as 512M or 2G"
