@@ -14,6 +14,7 @@
 #include "lab/containers.h"
 #include "lab/down.h"
 #include "lab/lab.h"
+#include "lab/scripts.h"
 #include "lab/srcmount.h"
 #include "net/guard.h"
 #include "net/link.h"
@@ -30,7 +31,11 @@ static int remove_lab(struct lab_ctx *ctx, const char *name, bool orphaned, stru
 	if (lab_load(ctx, name, &l, err) < 0)
 		return -1;
 	l->orphaned |= orphaned;
-	return l->state == LAB_RUNNING ? 0 : lab_down(ctx, l, err);
+	if (l->state == LAB_RUNNING)
+		return 0;
+	if (l->stage->kind == STAGE_SCRIPTS && scripts_down(ctx, l, err) < 0)
+		return -1;
+	return lab_down(ctx, l, err);
 }
 
 static int remove_link(const struct leftover *l, struct err *err)

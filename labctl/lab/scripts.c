@@ -7,9 +7,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mount.h>
+#include <sys/statvfs.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "base/fault.h"
 #include "base/fs.h"
 #include "base/log.h"
 #include "base/mem.h"
@@ -18,6 +21,7 @@
 #include "lab/claim.h"
 #include "lab/down.h"
 #include "lab/publish.h"
+#include "lab/srcmount.h"
 
 #include "base/banned.h"
 
@@ -114,17 +118,28 @@ static int run_script(const struct lab_ctx *ctx, const struct lab *l, const char
 	return said < 0 ? proc_wait(pid, ret_code, err) : relay(pid, said, ret_code, err);
 }
 
-static int make_owned_dir(const struct lab *l, const char *dir, struct err *err)
+/* What is copied there may come from a place that others cannot enter. */
+static int mount_copy(const struct lab *l, const char *dir, struct err *err)
 {
 	auto_file_rights as_root = file_rights_root("the lab's run directory");
+	auto_free char *options =
+		xasprintf("size=%um,nr_inodes=%u,mode=700,uid=%u,gid=%u", SCRIPTS_COPY_MB,
+			  SCRIPTS_COPY_FILES, l->owner.uid, l->owner.gid);
 
-	/* What is copied there may come from a place that others cannot enter. */
-	if (fs_mkdirs(l->dir, 0755, err) < 0 || fs_mkdirs(dir, 0700, err) < 0)
+	if (fs_mkdirs(l->dir, 0755, err) < 0 || fs_mkdirs(dir, 0700, err) < 0 ||
+	    fault_point("mount", err) < 0)
 		return -1;
-	if (chown(dir, l->owner.uid, l->owner.gid) < 0)
-		return err_set(err, ERR_ENV, errno, "cannot give '%s' to user '%s'", dir,
-			       l->owner.name);
+	if (mount("labctl", dir, "tmpfs", MS_NOSUID | MS_NODEV, options) < 0)
+		return err_set(err, ERR_ENV, errno, "cannot mount a tmpfs at '%s'", dir);
 	return 0;
+}
+
+static bool is_full(const char *dir)
+{
+	auto_file_rights as_root = file_rights_root("the lab's run directory");
+	struct statvfs fs;
+
+	return statvfs(dir, &fs) == 0 && (fs.f_bfree == 0 || fs.f_ffree == 0);
 }
 
 static int copy_stage(const struct lab *l, struct err *err)
@@ -139,21 +154,31 @@ static int copy_stage(const struct lab *l, struct err *err)
 	int code;
 
 	/* Copied by the owner: with root's rights it would copy what he may not read. */
-	if (make_owned_dir(l, parent, err) < 0)
+	if (mount_copy(l, parent, err) < 0)
 		return -1;
 	if (proc_spawn(&spec, &pid, NULL, err) < 0 || proc_wait(pid, &code, err) < 0)
 		return -1;
-	return code == 0 ? 0 : err_set(err, ERR_ENV, 0, "cannot copy '%s'", l->stage->dir);
+	if (code == 0)
+		return 0;
+	if (!is_full(parent))
+		return err_set(err, ERR_ENV, 0, "cannot copy '%s'", l->stage->dir);
+	err_set(err, ERR_STAGE, 0, "'%s' has more than %u MB or %u files", l->stage->dir,
+		SCRIPTS_COPY_MB, SCRIPTS_COPY_FILES);
+	return err_hint(err, "a stage of scripts is copied when it starts: keep large files "
+			     "elsewhere");
 }
 
 static int drop_copy(const struct lab *l, struct err *err)
 {
 	auto_free char *parent = lab_path(l, "stage");
-	const char *const argv[] = { "rm", "-rf", "--", parent, NULL };
+	const char *const argv[] = { "rm", "-rf", "--one-file-system", "--", parent, NULL };
 	const struct proc_spec spec = { .argv = argv, .out = PROC_OUT_STDERR };
 	pid_t pid;
 	int code;
 
+	if (srcmount_is_mounted(parent))
+		return srcmount_remove(parent, err);
+	/* Earlier versions copied into a plain directory. */
 	if (proc_spawn(&spec, &pid, NULL, err) < 0 || proc_wait(pid, &code, err) < 0)
 		return -1;
 	return 0;

@@ -1,7 +1,7 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: MIT
 # Stages of the old kind: up.sh, down.sh, connect.sh, run as the calling user.
-# shellcheck disable=SC2154 # stderr: bats sets it
+# shellcheck disable=SC2016,SC2153,SC2154 # scripts for sh; lib sets LABCTL_RUN; bats sets stderr
 bats_require_minimum_version 1.5.0
 load ../lib/helpers
 
@@ -197,6 +197,71 @@ PYROUTE_STAGE_FILE=$tree/.stage" ]
 	expect 0
 	[ ! -e "$NOTES/sleeping" ]
 	assert_gone uid12345
+}
+
+# copy_is_apart: the copy's place is a tmpfs of its own, the owner's and nobody else's.
+copy_is_apart() {
+	local stage=$LABCTL_RUN/uid12345/stage options
+	options=$(awk -v dir="$stage" '$5 == dir { print }' /proc/self/mountinfo)
+	[[ $options == *nosuid*nodev* && $options == *' - tmpfs '* && $options == *size=65536k* ]]
+	[ "$(stat -c '%u %g %a' "$stage")" = '12345 12346 700' ]
+}
+
+@test "the copy cannot fill the run directory" {
+	old stage-start stays
+	copy_is_apart
+	setpriv --reuid 12345 --regid 12346 --clear-groups --inh-caps=-all bash -c '
+		head -c 70M /dev/zero >"$1/fill"; [ "$(stat -c %s "$1/fill")" -lt 70000000 ]' - "$LABCTL_RUN/uid12345/stage"
+	try old stage-stop
+	expect 0
+	assert_gone uid12345
+}
+
+@test "a stage too large to be copied: says so, and nothing is left" {
+	script large up.sh </dev/null
+	script large down.sh </dev/null
+	head -c 70M /dev/zero >"$WORLD/tree/stages/large/video"
+	try old stage-start large
+	rm -r "$WORLD/tree/stages/large"
+	expect 4 "large' has more than 64 MB or 16384 files" 'keep large files elsewhere'
+	assert_gone uid12345
+}
+
+@test "started by an earlier version, with the copy in a plain directory: it stops" {
+	local stage=$LABCTL_RUN/uid12345/stage
+	old stage-start stays
+	umount "$stage"
+	cp -a "$WORLD/tree/stages/stays" "$stage/"
+	chown 12345:12346 "$stage"
+	try old stage-stop
+	expect 0
+	assert_gone uid12345
+}
+
+@test "kill -9 at each step of start and stop: stage-stop removes the rest, and so does root's gc" {
+	local verb n points mend=0
+	for verb in 'stage-start stays' stage-stop; do
+		[ "$verb" != stage-stop ] || old stage-start stays
+		# shellcheck disable=SC2086 # words
+		LABCTL_TEST_COUNT=$NOTES/points old $verb >&2
+		points=$(<"$NOTES/points")
+		[ "$points" -ge 4 ]
+		[ "$verb" = stage-stop ] || old stage-stop
+		for ((n = 1; n <= points; n++)); do
+			[ "$verb" != stage-stop ] || old stage-start stays
+			# shellcheck disable=SC2086
+			LABCTL_TEST_DIE_AT=$n try old $verb
+			[ "$status" -eq 137 ]
+			if ((mend++ % 2)) || [ -n "$(old --json lab-list | jq -r '.[] | select(.state == "running") | .name')" ]; then
+				try old stage-stop
+				[ "$status" -eq 0 ] || [[ $stderr == *'no stage is running'* ]]
+			else
+				try "$LABCTL_BIN" gc
+				expect 0
+			fi
+			assert_gone uid12345 || { explain; echo "$verb, point $n" >&2; false; }
+		done
+	done
 }
 
 @test "from one kind to the other" {
