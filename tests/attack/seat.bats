@@ -29,14 +29,14 @@ host_has() { ip -o link show "$1" >/dev/null 2>&1; }
 	try start alice
 	expect 0
 	expect_out "(isolated: 'labctl shell' enters)" \
-		"the seat is private: user 'labt-alice' is not listed in '$WORLD/host-seat'"
+		"the seat is private*: user 'labt-alice' is not listed in '$WORLD/host-seat'"
 	! host_has tsa1 || false
 	[ -z "$(nft list tables | grep -w labctl-t-sa)" ]
 	try alice status
 	expect 0
 	expect_out "seat labctl-t-sa (user 'labt-alice' was not listed in '$WORLD/host-seat')"
 	try sudo_labctl alice doctor
-	expect_out "ok * host seat * user 'labt-alice' is not listed in '$WORLD/host-seat': labs get a private seat"
+	expect_out "ok * host seat * labs get a private seat (user 'labt-alice' is not listed in '$WORLD/host-seat')"
 }
 
 @test "a student's program sees its own interfaces and none of the host's" {
@@ -78,7 +78,7 @@ print(sorted(name for index, name in socket.if_nameindex()))'
 	chmod 666 "$WORLD/host-seat"
 	try start alice
 	expect 0 "'$WORLD/host-seat' is ignored: it must be a file that belongs to root"
-	expect_out 'the seat is private: '
+	expect_out 'the seat is private*enter it: '
 	! host_has tsa1 || false
 	chmod 644 "$WORLD/host-seat"
 	chown labt-alice "$WORLD/host-seat"
