@@ -41,15 +41,14 @@ build() {
 # The files to run, in order; a flavour's are small wrappers under build/check.
 collect() {
 	local dir unit
+	# The longest first: the matrices, from the last stage on.
+	find tests/unit -name 'test_*.c' -printf 'build/release/unit/%f\n' | sed 's/\.c$//' | sort -r
 	if [ "${LABCTL_TEST_STRICT-}" = 1 ]; then
 		find tests/lint -name '*.sh' ! -name tap.sh | sort
 		for unit in tests/unit/test_*.c; do
 			[ ! -e "$unit" ] || wrapper "$(basename "$unit" .c)"
 		done
 	fi
-	for unit in tests/unit/test_*.c; do
-		[ ! -e "$unit" ] || printf 'build/release/unit/%s\n' "$(basename "$unit" .c)"
-	done
 	for dir in cli net docker lab attack; do
 		[ ! -d "tests/$dir" ] || find "tests/$dir" -maxdepth 1 -name '*.bats' | sort
 	done
@@ -80,17 +79,31 @@ export LABCTL_TEST_WORLD
 trap 'rm -rf "$LABCTL_TEST_WORLD"' EXIT
 bash tests/leftovers.sh --remember
 
-# Unit tests live in namespaces and directories of their own and mostly wait: side by side. The
-# rest share the host and the engine: one after the other, and what is left behind comes last.
-together=() in_turn=()
+# Unit tests live in namespaces and directories of their own and mostly wait: side by side, as the
+# linters. The rest share the host and the engine: labs in one row, and beside it another of what
+# has worlds of its own. What is left behind comes last.
+together=() labs=() others=() last=()
 for file in "${files[@]}"; do
 	case $file in
-	build/*) together+=("$file") ;;
-	*) in_turn+=("$file") ;;
+	build/* | tests/lint/*) together+=("$file") ;;
+	tests/lab/* | tests/docker/*) labs+=("$file") ;;
+	tests/leftovers.sh) last+=("$file") ;;
+	*) others+=("$file") ;;
 	esac
 done
 status=0
-run() { prove --timer --failures --comments --exec tests/tap.sh "$@" || status=1; }
-[ ${#together[@]} -eq 0 ] || run --jobs 3 "${together[@]}"
-[ ${#in_turn[@]} -eq 0 ] || run "${in_turn[@]}"
+run() { [ $# -eq 0 ] || prove --timer --failures --comments --exec tests/tap.sh "$@"; }
+
+if [ ${#together[@]} -gt 0 ]; then
+	run --jobs 3 "${together[@]}" || status=1
+fi
+beside=$LABCTL_TEST_WORLD/others
+set -m # a process group of its own, which ends with this one
+run "${others[@]}" >"$beside" 2>&1 </dev/null &
+set +m
+trap 'kill -TERM -- -$! 2>/dev/null || :; rm -rf "$LABCTL_TEST_WORLD"' EXIT
+run "${labs[@]}" || status=1
+wait $! || status=1
+cat "$beside"
+run "${last[@]}" || status=1
 exit $status
