@@ -38,17 +38,23 @@ build() {
 	fi
 }
 
+# units NAME [FIND ARGUMENT...]
+units() {
+	find tests/unit -name "$1.c" "${@:2}" -printf 'build/release/unit/%f\n' | sed 's/\.c$//' | sort -r
+}
+
 # The files to run, in order; a flavour's are small wrappers under build/check.
 collect() {
 	local dir unit
 	# The longest first: the matrices, from the last stage on.
-	find tests/unit -name 'test_*.c' -printf 'build/release/unit/%f\n' | sed 's/\.c$//' | sort -r
+	units 'test_grade_*'
 	if [ "${LABCTL_TEST_STRICT-}" = 1 ]; then
-		find tests/lint -name '*.sh' ! -name tap.sh | sort
 		for unit in tests/unit/test_*.c; do
 			[ ! -e "$unit" ] || wrapper "$(basename "$unit" .c)"
 		done
+		find tests/lint -name '*.sh' ! -name tap.sh | sort
 	fi
+	units 'test_*' ! -name 'test_grade_*'
 	for dir in cli net docker lab attack; do
 		[ ! -d "tests/$dir" ] || find "tests/$dir" -maxdepth 1 -name '*.bats' | sort
 	done
