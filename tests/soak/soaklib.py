@@ -180,7 +180,7 @@ class World:
     def links(self):
         text = subprocess.run(["ip", "-j", "-d", "link"], capture_output=True, text=True, check=True).stdout
         found = []
-        for link in json.loads(text):
+        for link in json.loads(text, strict=False):  # an alias may hold anything
             ours = re.fullmatch(f"{PREFIX}[0-9]+", link.get("ifname", ""))
             ours = ours or any(f"lab '{lab}'" in link.get("ifalias", "") for lab in self.labs)
             if ours:
