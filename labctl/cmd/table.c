@@ -32,21 +32,43 @@ const struct option global_options[] = {
 	{ 0 },
 };
 
-/* The nearest of these names to a word that is none. */
+/* The words of a name: "stage" and "start". */
+static void split(const char *name, struct strv *ret)
+{
+	for (size_t n; *name; name += n + (name[n] == '-')) {
+		auto_free char *word = NULL;
+
+		n = strcspn(name, "-");
+		word = xstrndup(name, n);
+		strv_add(ret, word);
+	}
+}
+
+/* The verb whose name is near, else all that have such a word: "start" is in "stage-start". */
 static void suggest(const char *word, const struct command *const *table, size_t n, struct err *err)
 {
-	auto_strv names = { 0 };
-	const char *near;
+	auto_strv names = { 0 }, words = { 0 };
+	auto_str found = { 0 };
+	const char *name, *part;
 
 	for (size_t i = 0; i < n; i++) {
-		if (!table[i]->hidden)
-			strv_add(&names, command_word(table[i]));
+		if (table[i]->hidden)
+			continue;
+		strv_add(&names, command_word(table[i]));
+		split(command_word(table[i]), &words);
 	}
-	near = nearest_name(word, names.v, names.n);
-	for (size_t i = 0; near && i < n; i++) {
-		if (strcmp(near, command_word(table[i])) == 0)
-			err_hint(err, "did you mean 'labctl %s'?", table[i]->name);
+	part = nearest_name(word, words.v, words.n);
+	name = part && strcmp(part, word) == 0 ? NULL : nearest_name(word, names.v, names.n);
+	for (size_t i = 0; i < n; i++) {
+		auto_strv own = { 0 };
+
+		split(command_word(table[i]), &own);
+		if (!table[i]->hidden && (name ? strcmp(name, command_word(table[i])) == 0
+					       : part && strv_has(&own, part)))
+			str_addf(&found, "%s'labctl %s'", found.len ? " or " : "", table[i]->name);
 	}
+	if (found.len)
+		err_hint(err, "did you mean %s?", str_get(&found));
 }
 
 const char *command_word(const struct command *c)

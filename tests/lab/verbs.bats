@@ -34,6 +34,20 @@ L() { lab t-verbs "$@"; }
 @test "an unknown verb, option, stage, client: the nearest is suggested" {
 	try "$LABCTL_BIN" stage-strat two
 	expect 2 "no verb 'stage-strat'" "did you mean 'labctl stage-start'?"
+	try "$LABCTL_BIN" start stage1
+	expect 2 "no verb 'start'" "did you mean 'labctl stage-start'?"
+	try "$LABCTL_BIN" stop
+	expect 2 "did you mean 'labctl stage-stop'?"
+	try "$LABCTL_BIN" list
+	expect 2 "did you mean 'labctl stage-list' or 'labctl lab-list'?"
+	try "$LABCTL_BIN" validat .
+	expect 2 "did you mean 'labctl stage-validate'?"
+	try "$LABCTL_BIN" build
+	expect 2 "did you mean 'labctl image-build'?"
+	try "$LABCTL_BIN" stats
+	expect 2 "did you mean 'labctl status'?"
+	try "$LABCTL_BIN" frobnicate
+	expect 2 "'labctl help' lists the verbs"
 	try "$LABCTL_BIN" stage-start --isolate two
 	expect 2 "no option '--isolate' for stage-start" "did you mean '--isolated'?"
 	try "$LABCTL_BIN" --jsn status
