@@ -21,13 +21,14 @@ static int in_scripts_client(const struct lab_ctx *ctx, const struct lab *l, con
 	if (!login_shell) {
 		err_set(err, ERR_USAGE, 0, "stage '%s' has scripts of its own: it has no 'exec'",
 			l->stage->name);
-		return err_hint(err, "labctl connect %s", client);
+		return err_hint(err, "%s connect %s", ctx->labctl, client);
 	}
 	return scripts_connect(ctx, l, client, &code, err) < 0 ? -1 : code;
 }
 
 /* A client that was removed, stopped or paused by somebody else, in words for who wants in. */
-static int explain(const char *client, struct err *failed, struct err *err)
+static int explain(const struct lab_ctx *ctx, const char *client, struct err *failed,
+		   struct err *err)
 {
 	const char *state = err_is(failed, ERR_NOT_FOUND)	    ? "gone"
 			    : strstr(failed->msg, "is paused")	    ? "paused"
@@ -40,7 +41,7 @@ static int explain(const char *client, struct err *failed, struct err *err)
 	}
 	log_debug("%s", failed->msg);
 	err_set(err, ERR_CONFLICT, 0, "client '%s' is %s", client, state);
-	return err_hint(err, "'labctl repair' brings it back");
+	return err_hint(err, "bring it back: %s repair", ctx->labctl);
 }
 
 /* argv NULL: a login shell. */
@@ -74,7 +75,7 @@ static int in_client(struct cmd *cmd, const char *client, char *const *argv, boo
 		return -1;
 	spec.container = container;
 	if (exec_run(e, &spec, &code, &failed) < 0)
-		return explain(client, &failed, err);
+		return explain(cmd->ctx, client, &failed, err);
 	return code;
 }
 

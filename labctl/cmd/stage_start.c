@@ -61,10 +61,9 @@ static void print_seat(const struct cmd *cmd, const struct lab *l)
 
 	if (l->isolated && !l->isolated_by_choice &&
 	    caller_check_host_seat(&cmd->ctx->caller, &why) < 0)
-		out_printf(
-			stdout,
-			"the seat is private, and 'labctl run' and 'labctl shell' enter it: %s\n",
-			why.msg);
+		out_printf(stdout,
+			   "the seat is private, and '%s run' and '%s shell' enter it: %s\n",
+			   cmd->ctx->labctl, cmd->ctx->labctl, why.msg);
 }
 
 static void print_started(const struct cmd *cmd, const struct lab *l)
@@ -90,7 +89,7 @@ static void print_started(const struct cmd *cmd, const struct lab *l)
 			sep = ", ";
 		}
 		if (l->isolated)
-			out_printf(stdout, " (isolated: 'labctl shell' enters)");
+			out_printf(stdout, " (isolated: '%s shell' enters)", cmd->ctx->labctl);
 	}
 	out_text(stdout, "\n");
 	print_seat(cmd, l);

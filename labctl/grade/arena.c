@@ -33,39 +33,42 @@ void arena_done(struct arena *a)
 	*a = (struct arena){ 0 };
 }
 
-static int client_pid(struct engine *e, const char *container, pid_t *ret, struct err *err)
+static int client_pid(struct lab_ctx *ctx, const char *container, pid_t *ret, struct err *err)
 {
 	auto_free char *path = xasprintf("/containers/%s/json", container);
 	struct container_state st;
 	json_auto_t *reply = NULL;
 	struct err failed = { 0 };
+	struct engine *e;
 
+	if (lab_ctx_engine(ctx, &e, err) < 0)
+		return -1;
 	if (engine_call(e, "GET", path, NULL, &reply, &failed) < 0) {
 		if (!err_is(&failed, ERR_NOT_FOUND))
 			return err_pass(err, &failed);
 		err_set(err, ERR_ENV, 0, "its container '%s' is gone", container);
-		return err_hint(err, "bring it back: labctl repair");
+		return err_hint(err, "bring it back: %s repair", ctx->labctl);
 	}
 	if (container_state_read(reply, &st, err) < 0)
 		return -1;
 	if (!st.running) {
 		err_set(err, ERR_ENV, 0, "its container '%s' does not run", container);
-		return err_hint(err, "bring it back: labctl repair");
+		return err_hint(err, "bring it back: %s repair", ctx->labctl);
 	}
 	*ret = st.pid;
 	return 0;
 }
 
 /* A pid can be another process's by the time it is opened: the engine is asked again after. */
-static int open_client(struct engine *e, const struct lab *l, size_t client, int *ret_fd,
+static int open_client(struct lab_ctx *ctx, const struct lab *l, size_t client, int *ret_fd,
 		       struct err *err)
 {
 	auto_free char *container = lab_container_name(l, l->stage->clients[client].name);
 	auto_fd fd = -1;
 	pid_t before, after;
 
-	if (client_pid(e, container, &before, err) < 0 || netns_open_pid(before, &fd, err) < 0 ||
-	    client_pid(e, container, &after, err) < 0)
+	if (client_pid(ctx, container, &before, err) < 0 || netns_open_pid(before, &fd, err) < 0 ||
+	    client_pid(ctx, container, &after, err) < 0)
 		return -1;
 	if (before != after)
 		return err_set(err, ERR_ENV, 0, "container '%s' was restarted just now", container);
@@ -76,15 +79,12 @@ static int open_client(struct engine *e, const struct lab *l, size_t client, int
 int arena_of_lab(struct lab_ctx *ctx, const struct lab *l, struct arena *ret, struct err *err)
 {
 	auto_arena a = { 0 };
-	struct engine *e;
 
 	arena_init(&a, l->stage);
-	if (lab_ctx_engine(ctx, &e, err) < 0)
-		return -1;
 	if (l->isolated && netns_open_name(l->seat_ns, &a.seat_ns, err) < 0)
 		return err_wrap(err, "the seat of lab '%s'", l->name);
 	for (size_t i = 0; i < l->stage->n_clients; i++) {
-		if (open_client(e, l, i, &a.client_ns[i], err) < 0)
+		if (open_client(ctx, l, i, &a.client_ns[i], err) < 0)
 			return err_wrap(err, "client '%s'", l->stage->clients[i].name);
 	}
 	for (size_t i = 0; i < l->stage->n_networks; i++) {

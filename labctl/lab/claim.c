@@ -110,11 +110,11 @@ static int take_namespace(struct claim *c, const char *name, struct err *err)
 		return -1;
 	if (take(c, "NETNS", name, hostview_usable, &view, err) == 0)
 		return 0;
-	return err->hint[0] ? -1
-			    : err_hint(err,
-				       "use another lab name (--lab NAME); if no lab of 'labctl "
-				       "lab-list' has it: ip netns del %s",
-				       name);
+	return err->hint[0]
+		       ? -1
+		       : err_hint(err,
+				  "use another lab name (--lab NAME); 'labctl doctor' tells of "
+				  "namespaces that no lab has");
 }
 
 /* Names that another network of this stage wants are not handed out in its place. */

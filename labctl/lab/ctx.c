@@ -130,6 +130,8 @@ int lab_ctx_init(struct lab_ctx *ctx, const struct caller *caller, const char *l
 				"not ending with .lock, .sock or -fabric",
 				LAB_NAME_MAX);
 	}
+	snprintf(ctx->labctl, sizeof(ctx->labctl), "labctl%s%s", ctx->default_lab ? "" : " --lab ",
+		 ctx->default_lab ? "" : ctx->lab);
 	find_root(ctx);
 	find_src(ctx);
 	stages = xasprintf("%s/stages", ctx->root);

@@ -28,11 +28,14 @@ struct lab_ctx {
 	struct caller caller;
 	char lab[LAB_NAME_MAX + 1]; /* the lab that this command is about */
 	bool default_lab;	    /* it is the caller's default one */
-	char *exe;		    /* absolute path of this program */
-	char *root;		    /* repository, or PREFIX/share/labctl */
-	bool in_tree;		    /* root is a repository: .stage and src/ live there */
-	char *stages_dir;	    /* LABCTL_STAGES, else root/stages */
-	char *images_dir;	    /* root/images */
+	/* How a command about it begins, for hints: "labctl", or "labctl --lab stu" when it is not
+	 * the caller's default lab. */
+	char labctl[LAB_NAME_MAX + sizeof("labctl --lab ")];
+	char *exe;		   /* absolute path of this program */
+	char *root;		   /* repository, or PREFIX/share/labctl */
+	bool in_tree;		   /* root is a repository: .stage and src/ live there */
+	char *stages_dir;	   /* LABCTL_STAGES, else root/stages */
+	char *images_dir;	   /* root/images */
 	char *src_dir;		   /* LABCTL_SRC, else root/src or ./src; NULL when there is none */
 	char *state_dir;	   /* LABCTL_STATE, else /var/lib/labctl: survives a reboot */
 	char *run_dir;		   /* LABCTL_RUN, else /run/labctl */

@@ -211,6 +211,26 @@ int lab_new(struct lab_ctx *ctx, struct stage *stage, bool isolated, struct lab 
 	return 0;
 }
 
+static bool same_directory(const char *a, const char *b)
+{
+	struct stat x, y;
+
+	return a && b && stat(a, &x) == 0 && stat(b, &y) == 0 && x.st_dev == y.st_dev &&
+	       x.st_ino == y.st_ino;
+}
+
+char *lab_start_command(const struct lab_ctx *ctx, const struct lab *l)
+{
+	auto_free char *by_name = xasprintf("%s/%s", ctx->stages_dir, l->stage->name);
+	bool other_src = l->src_dir && !same_directory(l->src_dir, ctx->src_dir);
+	bool named = same_directory(by_name, l->stage->dir);
+
+	return xasprintf("%s stage-start %s%s%s%s%s", ctx->labctl,
+			 l->isolated_by_choice ? "--isolated " : "", other_src ? "--src " : "",
+			 other_src ? l->src_dir : "", other_src ? " " : "",
+			 named ? l->stage->name : l->stage->dir);
+}
+
 int lab_forget(const struct lab_ctx *ctx, const struct lab *l, struct err *err)
 {
 	auto_file_rights as_root = file_rights_root("the record of a lab");

@@ -113,6 +113,10 @@ int lab_forget(const struct lab_ctx *ctx, const struct lab *l, struct err *err) 
 /* Names of all labs that have a record. */
 int lab_names(const struct lab_ctx *ctx, struct strv *ret, struct err *err) MUST_CHECK;
 
+/* "labctl --lab stu stage-start --isolated stage1": the command that starts the same again; heap
+ * text. */
+char *lab_start_command(const struct lab_ctx *ctx, const struct lab *l);
+
 /* Everyone sees all labs; only the owner and the real root do something with one.
  * ERR_CONFLICT says whose it is. */
 int lab_check_owner(const struct lab_ctx *ctx, const struct lab *l, struct err *err) MUST_CHECK;

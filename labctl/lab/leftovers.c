@@ -197,7 +197,7 @@ static void judge(const struct lab_ctx *ctx, const struct known *k, const struct
 		    xasprintf(
 			    "%s '%s' looks like labctl's, but this lease book knows nothing of it",
 			    what, name),
-		    xasprintf("if nobody needs it: %s %s", mend, name));
+		    xstrdup("a lab of another LABCTL_STATE may need it: labctl removes it there"));
 }
 
 static int find_links(const struct lab_ctx *ctx, const struct known *k, struct leftovers *all,

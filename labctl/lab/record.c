@@ -261,7 +261,7 @@ int lab_load(const struct lab_ctx *ctx, const char *name, struct lab **ret, stru
 		if (!err_is(err, ERR_NOT_FOUND))
 			return err->sys ? -1 : damaged(ctx, l, err);
 		err_set(err, ERR_NOT_FOUND, 0, "no stage is running in lab '%s'", name);
-		return err_hint(err, "start one: labctl stage-start stage1");
+		return err_hint(err, "start one: %s stage-start stage1", ctx->labctl);
 	}
 	doc = json_loads(text, 0, &je);
 	if (!doc)

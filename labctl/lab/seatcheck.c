@@ -67,17 +67,15 @@ static int taken_by_stranger(struct lab_ctx *ctx, const struct link_info *info, 
 		err_set(err, ERR_CONFLICT, 0,
 			"interface '%s' is there already: it belongs to the Docker network '%s'",
 			info->name, net);
-		return err_hint(
-			err, "remove it (docker network rm %s) or start the stage with --isolated",
-			net);
+		return err_hint(err, "use a seat of your own: %s stage-start --isolated STAGE",
+				ctx->labctl);
 	}
 	err_set(err, ERR_CONFLICT, 0,
 		"interface '%s' is there already and is not labctl's: a %s%s%s%s", info->name,
 		info->kind[0] ? info->kind : "device of the host",
 		info->alias[0] ? ", called '" : "", info->alias, info->alias[0] ? "'" : "");
-	return err_hint(err,
-			"rename it (ip link set %s name other0) or start the stage with --isolated",
-			info->name);
+	return err_hint(err, "use a seat of your own: %s stage-start --isolated STAGE",
+			ctx->labctl);
 }
 
 int seatcheck_stranger(struct lab_ctx *ctx, const char *ifname, struct err *err)
@@ -98,7 +96,7 @@ int seatcheck_stranger(struct lab_ctx *ctx, const char *ifname, struct err *err)
 		"interface '%s' carries labctl's mark, but no lab of this lease book owns it",
 		ifname);
 	return err_hint(err,
-			"a remnant: 'sudo %s gc', or 'sudo ip link del %s'; a lab of another "
-			"LABCTL_STATE: use --isolated",
-			ctx->exe, ifname);
+			"a remnant: 'sudo %s gc' removes it; a lab of another LABCTL_STATE: use a "
+			"seat of your own: %s stage-start --isolated STAGE",
+			ctx->exe, ctx->labctl);
 }

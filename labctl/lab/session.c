@@ -108,7 +108,7 @@ int session_stop(struct lab_ctx *ctx, char **ret_stage, struct err *err)
 	l->orphaned |= lock.orphaned;
 	if (take_down(ctx, l, err) < 0) {
 		if (!err->hint[0])
-			err_hint(err, "mend that, then: labctl --lab %s stage-stop", l->name);
+			err_hint(err, "mend that, then: %s stage-stop", ctx->labctl);
 		return err_wrap(err, "cannot stop '%s' entirely", l->stage->name);
 	}
 	if (ret_stage)
@@ -168,17 +168,18 @@ int session_running(struct lab_ctx *ctx, struct lab **ret, struct err *err)
 			return -1;
 	}
 	if (lab_is_before_boot(l)) {
-		err_set(err, ERR_ENV, 0, "lab '%s' was started before the computer's last boot",
+		auto_free char *anew = lab_start_command(ctx, l);
+
+		err_set(err, ERR_ENV, 0, "lab '%s' was started before the host's last boot",
 			l->name);
-		return err_hint(err,
-				"bring it back: labctl repair; or start anew: labctl "
-				"stage-start %s",
-				l->stage->name);
+		return err_hint(err, "bring it back: %s repair; or start it again: %s", ctx->labctl,
+				anew);
 	}
 	if (l->state != LAB_RUNNING) {
 		err_set(err, ERR_BUSY, 0, "stage '%s' is %s in lab '%s'", l->stage->name,
 			lab_state_name(l->state), l->name);
-		return err_hint(err, "wait for it; if nothing is at work on it: labctl stage-stop");
+		return err_hint(err, "wait for it; if nothing is at work on it: %s stage-stop",
+				ctx->labctl);
 	}
 	*ret = steal_ptr(&l);
 	return 0;
@@ -186,13 +187,14 @@ int session_running(struct lab_ctx *ctx, struct lab **ret, struct err *err)
 
 int session_check_seat(const struct lab_ctx *ctx, const struct lab *l, struct err *err)
 {
+	auto_free char *anew = lab_start_command(ctx, l);
+
 	if (l->isolated || caller_check_host_seat(&ctx->caller, err) == 0)
 		return 0;
 	err_wrap(err, "lab '%s' is in the host's own namespace", l->name);
 	if (l->stage->kind == STAGE_SCRIPTS)
 		return -1;
-	return err_hint(err, "start it again with a private seat: labctl stage-start %s",
-			l->stage->name);
+	return err_hint(err, "start it again with a private seat: %s", anew);
 }
 
 /* A lab that a dead labctl left half-done is removed, not repaired. */
@@ -232,9 +234,11 @@ int session_repair(struct lab_ctx *ctx, json_t **ret_report, struct err *err)
 	if (load_for_repair(ctx, &lock, &l, err) < 0 || session_check_seat(ctx, l, err) < 0)
 		return -1;
 	if (l->stage->kind == STAGE_SCRIPTS) {
+		auto_free char *anew = lab_start_command(ctx, l);
+
 		err_set(err, ERR_FAILED, 0,
 			"stage '%s' has scripts of its own: it cannot be repaired", l->stage->name);
-		return err_hint(err, "start it again: labctl stage-start %s", l->stage->name);
+		return err_hint(err, "start it again: %s", anew);
 	}
 	if (lab_status(ctx, &before, err) < 0 || lab_repair(ctx, l, &mended, err) < 0 ||
 	    lab_status(ctx, &after, err) < 0)

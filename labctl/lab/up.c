@@ -400,9 +400,8 @@ static int roll_back(struct lab_ctx *ctx, struct lab *l, struct err *err)
 	if (lab_down(ctx, l, &down) < 0) {
 		log_debug("roll-back: %s", down.msg);
 		err_hint(err,
-			 "not all could be taken down (%.300s); once that is mended: labctl --lab "
-			 "%s stage-stop",
-			 down.msg, l->name);
+			 "not all could be taken down (%.300s); once that is mended: %s stage-stop",
+			 down.msg, ctx->labctl);
 	}
 	return -1;
 }

@@ -28,7 +28,7 @@ host_has() { ip -o link show "$1" >/dev/null 2>&1; }
 	administrators
 	try start alice
 	expect 0
-	expect_out "(isolated: 'labctl shell' enters)" \
+	expect_out "(isolated: 'labctl --lab t-sa shell' enters)" \
 		"the seat is private*: user 'labt-alice' is not listed in '$WORLD/host-seat'"
 	! host_has tsa1 || false
 	[ -z "$(nft list tables | grep -w labctl-t-sa)" ]
@@ -98,6 +98,11 @@ print(sorted(name for index, name in socket.if_nameindex()))'
 	[[ $output != *private* ]]
 	host_has tsa1
 	[ "$(alice run -- readlink /proc/self/ns/net)" = "$(host_ns)" ]
+	background "$WORLD/ping" PING alice exec client1 -- ping -i 0.2 198.18.1.77
+	try alice run -- timeout 60 tcpdump -c 1 -ni tsa1 arp
+	kill "$started"
+	expect 0 'listening on tsa1'
+	expect_out 'who-has 198.18.1.77'
 	try alice status
 	expect_out "seat this host (user 'labt-alice' is listed in '$WORLD/host-seat')"
 	try alice stage-start --isolated "$WORLD/stages/two"
@@ -117,7 +122,7 @@ print(sorted(name for index, name in socket.if_nameindex()))'
 		# shellcheck disable=SC2086 # words
 		try alice $verb
 		expect 125 "lab 't-sa' is in the host's own namespace: user 'labt-alice' is not listed in '$WORLD/host-seat'" \
-			'start it again with a private seat: labctl stage-start two'
+			'start it again with a private seat: labctl --lab t-sa stage-start '"$WORLD/stages/two"
 	done
 	try alice repair
 	expect 1 "lab 't-sa' is in the host's own namespace"

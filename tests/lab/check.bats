@@ -68,17 +68,26 @@ broken() { printf 'python3 %s/tests/routers/stage1_mutants.py %s' "$LABCTL_TREE"
 	run ! grep -q 'Hint 3' "$BATS_TEST_TMPDIR/out"
 }
 
+@test "--run: the real root's program has CAP_NET_RAW alone, too" {
+	try C --only arp.reply --run "cat /proc/self/status >$BATS_TEST_TMPDIR/graded"
+	expect 1
+	grep -q '^Uid:	0	' "$BATS_TEST_TMPDIR/graded"
+	for set in CapInh CapPrm CapEff CapBnd CapAmb; do
+		grep -qx "$set:	0000000000002000" "$BATS_TEST_TMPDIR/graded"
+	done
+}
+
 @test "a client that is gone: what mends it" {
 	api /containers/labctl-t-chk-client1?force=1 -X DELETE
 	try C
-	expect 3 "client 'client1': its container 'labctl-t-chk-client1' is gone" 'labctl repair'
+	expect 3 "client 'client1': its container 'labctl-t-chk-client1' is gone" 'labctl --lab t-chk repair'
 	try lab t-chk exec client1 -- true
-	expect 125 "client 'client1'" "'labctl repair' brings it back"
+	expect 125 "client 'client1'" 'bring it back: labctl --lab t-* repair'
 	api /containers/labctl-t-chk-client2/kill -X POST
 	lab t-chk repair >&2
 	api /containers/labctl-t-chk-client2/kill -X POST
 	try C
-	expect 3 "client 'client2': its container 'labctl-t-chk-client2' does not run" 'labctl repair'
+	expect 3 "client 'client2': its container 'labctl-t-chk-client2' does not run" 'labctl --lab t-chk repair'
 }
 
 @test "nothing is left behind" {

@@ -186,7 +186,7 @@ assert_silence() {
 	expect 0
 	expect_out "client 'client1' is gone" "interface 'tp2' is gone" 'tp1 *gone' "interface 'tp1' is gone"
 	try L exec client1 -- true
-	expect 125 "labctl: client 'client1' is gone" "'labctl repair' brings it back"
+	expect 125 "labctl: client 'client1' is gone" 'bring it back: labctl --lab t-* repair'
 	try L stage-stop
 	expect 0
 	assert_gone t-data
@@ -200,7 +200,7 @@ assert_silence() {
 	expect 0
 	expect_out "client 'client2' is exited (Exited (137)"
 	try L exec client2 -- true
-	expect 125 "labctl: client 'client2' is not running" "'labctl repair' brings it back"
+	expect 125 "labctl: client 'client2' is not running" 'bring it back: labctl --lab t-* repair'
 	try L stage-stop
 	expect 0
 }

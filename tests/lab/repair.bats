@@ -98,7 +98,7 @@ assert_mended() {
 	on client1 touch /kept
 	api /containers/labctl-t-rep-client1/pause -X POST
 	try on client1 true
-	expect 125 "client 'client1' is paused" "'labctl repair' brings it back"
+	expect 125 "client 'client1' is paused" 'bring it back: labctl --lab '"$LAB"' repair'
 	assert_mended "client 'client1' is paused"
 	on client1 test -e /kept
 }
@@ -198,7 +198,7 @@ assert_mended() {
 	expect 0
 	expect_out 'stopped since' "the computer was booted since" "'labctl repair' brings them back"
 	try L exec client1 -- true
-	expect 125 "lab 't-rep' was started before the computer's last boot" 'labctl repair'
+	expect 125 "lab 't-rep' was started before the host's last boot" "labctl --lab t-rep repair; or start it again: labctl --lab t-rep stage-start two"
 	try "$LABCTL_BIN" lab-list
 	expect_out 't-rep * stopped '
 	try "$LABCTL_BIN" gc

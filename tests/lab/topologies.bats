@@ -213,7 +213,7 @@ pings() { on "$1" ping -q -c 1 -W 10 "$2" >/dev/null; }
 @test "--isolated: two labs of one stage at a time, each with its own interfaces, none in the host's namespace" {
 	try lab t-iso1 stage-start --isolated two
 	expect 0
-	expect_out "(isolated: 'labctl shell' enters)"
+	expect_out "(isolated: 'labctl --lab t-* shell' enters)"
 	lab t-iso2 stage-start two --isolated >/dev/null </dev/null
 	[ "$(ip -br link | awk '{ print $1 }' | grep -w 'tq[12]')" = '' ]
 	for lab in t-iso1 t-iso2; do
@@ -266,7 +266,7 @@ pings() { on "$1" ping -q -c 1 -W 10 "$2" >/dev/null; }
 	try lab t-iso1 stage-start --isolated two
 	made=$([ -e /run/netns/labctl-t-iso1 ] && echo there)
 	ip netns del labctl-t-iso1
-	expect 5 "namespace 'labctl-t-iso1' is in use: it exists" 'ip netns del labctl-t-iso1'
+	expect 5 "namespace 'labctl-t-iso1' is in use: it exists" 'use another lab name'
 	[ "$made" = there ]
 }
 

@@ -79,11 +79,11 @@ L() { lab t-verbs "$@"; }
 	need root
 	for verb in status stage-stop; do
 		try L $verb
-		expect 6 "no stage is running in lab 't-verbs'" 'start one: labctl stage-start'
+		expect 6 "no stage is running in lab 't-verbs'" 'start one: labctl --lab t-verbs stage-start'
 	done
 	for verb in 'connect client1' 'exec client1 -- true' 'run -- true' shell; do
 		try L $verb
-		expect 125 "no stage is running in lab 't-verbs'" 'start one: labctl stage-start'
+		expect 125 "no stage is running in lab 't-verbs'" 'start one: labctl --lab t-verbs stage-start'
 	done
 	assert_nothing_left
 }

@@ -157,7 +157,7 @@ by_script() {
 	ip link set tw1 alias 'the lodger'
 	try L stage-start two
 	expect 5 "interface 'tw1' is there already and is not labctl's: a veth, called 'the lodger'" \
-		'ip link set tw1 name' --isolated
+		'use a seat of your own: labctl --lab t-with stage-start --isolated STAGE'
 	[ "$(ip -j link show tw1 | jq -r '.[0].ifalias')" = 'the lodger' ]
 	ip link del tw1
 	assert_gone t-with
@@ -169,7 +169,7 @@ by_script() {
 	try L stage-start two
 	[ "$(ip -j -d link show tw1 | jq -r '.[0].linkinfo.info_kind')" = bridge ]
 	api "/networks/$id" -X DELETE
-	expect 5 "interface 'tw1' is there already: it belongs to the Docker network 't-with-net'" 'docker network rm t-with-net'
+	expect 5 "interface 'tw1' is there already: it belongs to the Docker network 't-with-net'" 'stage-start --isolated STAGE'
 	assert_gone t-with
 }
 
