@@ -116,11 +116,23 @@ static int close_files(int keep, struct err *err)
 	return 0;
 }
 
+/* CAP_NET_RAW comes first: it is what all have. */
+static const cap_value_t kept[] = { CAP_NET_RAW, CAP_SETUID, CAP_SETGID, CAP_CHOWN };
+
+static int count_kept(const struct child *c)
+{
+	return c->other_users && c->as && c->as->uid == 0 ? ARRAY_SIZE(kept) : 1;
+}
+
 /* Without it in the bounding set, neither a setuid program nor root itself can have more. */
-static int limit_bounding_set(struct err *err)
+static int limit_bounding_set(int n_kept, struct err *err)
 {
 	for (cap_value_t c = 0; c < cap_max_bits(); c++) {
-		if (c != CAP_NET_RAW && cap_drop_bound(c) < 0)
+		bool keep = false;
+
+		for (int i = 0; i < n_kept; i++)
+			keep = keep || c == kept[i];
+		if (!keep && cap_drop_bound(c) < 0)
 			return err_set(err, ERR_ENV, errno, "cannot drop a capability");
 	}
 	if (prctl(PR_SET_KEEPCAPS, 1L, 0L, 0L, 0L) < 0)
@@ -128,13 +140,12 @@ static int limit_bounding_set(struct err *err)
 	return 0;
 }
 
-static int set_net_raw(struct err *err)
+static int set_capabilities(int n_kept, struct err *err)
 {
-	static const cap_value_t raw[] = { CAP_NET_RAW };
 	cap_t caps = cap_init();
-	bool done = caps && cap_set_flag(caps, CAP_PERMITTED, 1, raw, CAP_SET) == 0 &&
-		    cap_set_flag(caps, CAP_EFFECTIVE, 1, raw, CAP_SET) == 0 &&
-		    cap_set_flag(caps, CAP_INHERITABLE, 1, raw, CAP_SET) == 0 &&
+	bool done = caps && cap_set_flag(caps, CAP_PERMITTED, n_kept, kept, CAP_SET) == 0 &&
+		    cap_set_flag(caps, CAP_EFFECTIVE, n_kept, kept, CAP_SET) == 0 &&
+		    cap_set_flag(caps, CAP_INHERITABLE, 1, kept, CAP_SET) == 0 &&
 		    cap_set_proc(caps) == 0 && cap_set_ambient(CAP_NET_RAW, CAP_SET) == 0;
 	int sys = errno;
 
@@ -146,12 +157,14 @@ static int set_net_raw(struct err *err)
 int child_prepare(const struct child *c, struct err *err)
 {
 	bool as_we_are = c->as && c->as->uid == getuid() && !c->net_raw;
+	int n_kept = count_kept(c);
 
 	if ((c->detached && detach(err) < 0) || close_files(c->keep_fd, err) < 0)
 		return -1;
 	set_environment(c);
-	if ((c->net_raw && limit_bounding_set(err) < 0) ||
-	    (c->as && caller_become(c->as, err) < 0) || (c->net_raw && set_net_raw(err) < 0))
+	if ((c->net_raw && limit_bounding_set(n_kept, err) < 0) ||
+	    (c->as && caller_become(c->as, err) < 0) ||
+	    (c->net_raw && set_capabilities(n_kept, err) < 0))
 		return -1;
 	if (!as_we_are && prctl(PR_SET_NO_NEW_PRIVS, 1L, 0L, 0L, 0L) < 0)
 		return err_set(err, ERR_ENV, errno, "cannot set no_new_privs");

@@ -85,7 +85,7 @@ static int become(void *arg, char **argv, struct err *err)
 	struct session *s = arg;
 	int code;
 
-	if (session_exec(s->cmd->ctx, s->lab, argv, &code, err) == 0)
+	if (session_exec(s->cmd->ctx, s->lab, SESSION_GRADED, argv, &code, err) == 0)
 		return 0; /* not reached */
 	return code;
 }

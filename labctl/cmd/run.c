@@ -18,7 +18,7 @@ static int in_seat(struct cmd *cmd, char **argv, struct err *err)
 	if (session_running(cmd->ctx, &l, err) < 0)
 		return -1;
 	fflush(NULL);
-	if (session_exec(cmd->ctx, l, argv, &code, err) == 0)
+	if (session_exec(cmd->ctx, l, SESSION_AT_WORK, argv, &code, err) == 0)
 		return 0; /* not reached: exec does not return */
 	cmd->failure_code = code;
 	return -1;
@@ -34,9 +34,9 @@ const struct command cmd_run = {
 	.synopsis = "-- COMMAND [ARGUMENT]...",
 	.summary = "run your program where net1, net2, ... are",
 	.details =
-		"It runs as you, with the capability NET_RAW and no other: it can open packet "
-		"sockets, and\n"
-		"cannot change interfaces. It needs no promiscuous mode: a packet socket gets all "
+		"It runs as you, with the capability NET_RAW: it can open packet sockets, and "
+		"cannot change\n"
+		"interfaces. It needs no promiscuous mode: a packet socket gets all "
 		"frames.\n"
 		"LAB_FILE names a JSON file that describes the lab. Signals and the exit code are "
 		"its own.\n"
@@ -64,11 +64,10 @@ const struct command cmd_shell = {
 	.name = "shell",
 	.synopsis = "",
 	.summary = "a shell where net1, net2, ... are (of use with a private seat)",
-	.details = "It runs as you, with the capability NET_RAW and no other: tcpdump works. "
-		   "(Root's own "
-		   "tcpdump\n"
-		   "changes its user first and is refused; root can call it by 'ip netns exec "
-		   "labctl-LAB'.)",
+	.details =
+		"It runs as you, with the capability NET_RAW: 'tcpdump -eni net1' shows what "
+		"passes. (Root's\n"
+		"has SETUID, SETGID and CHOWN besides: root's tcpdump becomes a user of its own.)",
 	.own_code = true,
 	.needs = NEEDS_ROOT,
 	.who = WHO_OWNER,

@@ -59,17 +59,19 @@ static bool is_in_path(const char *name)
 	return false;
 }
 
-int session_exec(struct lab_ctx *ctx, const struct lab *l, char **argv, int *ret_code,
-		 struct err *err)
+int session_exec(struct lab_ctx *ctx, const struct lab *l, enum session_use use, char **argv,
+		 int *ret_code, struct err *err)
 {
 	static const int handled[] = { SIGINT, SIGTERM, SIGHUP };
 
 	auto_free char *file = lab_path(l, "lab.json");
 	auto_free char *lab_file = xasprintf("LAB_FILE=%s", file);
 	const char *const vars[] = { lab_file, NULL };
-	const struct child child = {
-		.as = &ctx->caller, .env = CHILD_ENV_CALLER, .vars = vars, .net_raw = true
-	};
+	const struct child child = { .as = &ctx->caller,
+				     .env = CHILD_ENV_CALLER,
+				     .vars = vars,
+				     .net_raw = true,
+				     .other_users = use == SESSION_AT_WORK };
 
 	*ret_code = 125;
 	if (session_check_seat(ctx, l, err) < 0 || enter_seat(l, err) < 0 ||
@@ -90,7 +92,7 @@ int session_exec(struct lab_ctx *ctx, const struct lab *l, char **argv, int *ret
 	if (*ret_code == 127 && strchr(argv[0], ' '))
 		err_hint(err,
 			 "give the program and its arguments as words, without quotes: "
-			 "labctl run -- %s",
-			 argv[0]);
+			 "%s run -- %s",
+			 ctx->labctl, argv[0]);
 	return -1;
 }

@@ -37,11 +37,17 @@ int session_repair(struct lab_ctx *ctx, json_t **ret_report, struct err *err) MU
 int session_container(const struct lab *l, const char *client, char **ret,
 		      struct err *err) MUST_CHECK;
 
-/* Becomes argv: in the seat, as the calling user, with CAP_NET_RAW (ambient) and no other
- * capability, with CHILD_ENV_CALLER and LAB_FILE (see child.h), descriptors 0 to 2. Signals and the
- * exit code are then the program's own. Returns only on failure; *ret_code is 127 (not found), 126
- * (cannot be executed) or 125 (labctl failed). */
-int session_exec(struct lab_ctx *ctx, const struct lab *l, char **argv, int *ret_code,
-		 struct err *err) MUST_CHECK;
+/* What a program in the seat is for. */
+enum session_use {
+	SESSION_GRADED,	 /* by check --run: CAP_NET_RAW and no other capability, whoever calls */
+	SESSION_AT_WORK, /* run, shell: the real root's may change its user besides (child.h) */
+};
+
+/* Becomes argv: in the seat, as the calling user, with CAP_NET_RAW (ambient), with CHILD_ENV_CALLER
+ * and LAB_FILE (see child.h), descriptors 0 to 2. Signals and the exit code are then the program's
+ * own. Returns only on failure; *ret_code is 127 (not found), 126 (cannot be executed) or 125
+ * (labctl failed). */
+int session_exec(struct lab_ctx *ctx, const struct lab *l, enum session_use use, char **argv,
+		 int *ret_code, struct err *err) MUST_CHECK;
 
 #endif

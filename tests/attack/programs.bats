@@ -135,6 +135,25 @@ print("fine")'
 	expect_out 'who-has 1.1.1.77'
 }
 
+@test "shell: tcpdump works, and -Z, which changes the user, gets nobody another's rights" {
+	background "$WORLD/ping" PING sudo_labctl alice exec client1 -- ping -i 0.2 1.1.1.77
+	student alice sudo -n "$INSTALLED" shell
+	run "${student[@]}" <<<'timeout 60 tcpdump -c 1 -n -i net1 arp'
+	[ "$status" -eq 0 ]
+	[[ $output == *'who-has 1.1.1.77'* ]]
+	for user in root labt-bob tcpdump; do
+		run "${student[@]}" <<<"tcpdump -c 1 -n -i net1 -Z $user -w $WORLD/notes/by-$user; id -u"
+		[ ! -e "$WORLD/notes/by-$user" ] || [ "$(stat -c %U "$WORLD/notes/by-$user")" = labt-alice ]
+		[ "${lines[-1]}" = "$(id -u labt-alice)" ]
+		rm -f "$WORLD/notes/by-$user"
+	done
+	kill "$started"
+	for program in 'os.setuid(0)' 'os.setgid(0)' 'os.setgroups([0])' 'os.chown("/proc/self/cwd", 0, 0)'; do
+		try sudo_labctl alice run -- /usr/bin/python3 -c "import os; $program"
+		expect 1 'Operation not permitted'
+	done
+}
+
 @test "check --run: 'Operation not permitted' as the last words gets its reason" {
 	try sudo_labctl alice check --only arp.reply --run 'ip link set net1 promisc on'
 	[ "$status" -eq 1 ]

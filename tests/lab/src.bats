@@ -85,13 +85,28 @@ owner() { stat -c %u:%g "$1"; }
 	[ "$(awk '$1 == "SigBlk:" { print $2 }' <<<"$output")" = 0000000000000000 ]
 }
 
-@test "labctl run for the real root: CAP_NET_RAW alone as well" {
+@test "labctl run for the real root: CAP_NET_RAW, and what tcpdump needs to change its user" {
 	try lab t-src run -- cat /proc/self/status
 	expect 0
 	[ "$(awk '$1 == "Uid:" { print $2 }' <<<"$output")" = 0 ]
+	# CHOWN 0, SETGID 6, SETUID 7, NET_RAW 13
 	for set in CapPrm CapEff CapBnd; do
-		[ "$(awk -v set="$set:" '$1 == set { print $2 }' <<<"$output")" = 0000000000002000 ]
+		[ "$(awk -v set="$set:" '$1 == set { print $2 }' <<<"$output")" = 00000000000020c1 ]
 	done
+}
+
+@test "tcpdump of the real root, in run and in shell: it becomes its own user and writes its file" {
+	local seat=(nsenter -t "$(container labctl-t-src-client1 .State.Pid)" -n)
+	background "$BATS_TEST_TMPDIR/ping" PING "${seat[@]}" ping -i 0.2 198.18.1.77
+	try lab t-src run -- timeout 60 tcpdump -c 1 -ni ts1 arp
+	expect 0 'listening on ts1'
+	expect_out 'who-has 198.18.1.77'
+	echo "timeout 60 tcpdump -c 1 -ni ts1 -w $WORLD/root.pcap arp" >"$BATS_TEST_TMPDIR/typed"
+	run lab t-src shell <"$BATS_TEST_TMPDIR/typed"
+	kill "$started"
+	[ "$status" -eq 0 ]
+	[[ $output == *'1 packet captured'* ]]
+	[ "$(tcpdump -nr "$WORLD/root.pcap" 2>/dev/null | grep -c 'who-has 198.18.1.77')" -eq 1 ]
 }
 
 @test "labctl run: raw sockets work, another's file does not" {
