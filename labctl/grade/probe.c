@@ -3,6 +3,7 @@
 #include "grade/probe.h"
 
 #include <net/if.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
@@ -52,6 +53,9 @@ struct probe {
 	size_t n_watches;
 	struct seen **journal;
 	size_t n_journal, cap_journal, journal_bytes;
+	struct seen *kernel[PROBE_KERNEL_MAX];
+	size_t n_kernel;
+	bool kernel_ignored;
 	unsigned overflowed;
 	probe_frame_fn *on_frame;
 	void *on_frame_arg;
@@ -94,9 +98,24 @@ static void journal_clear(struct probe *p)
 {
 	for (size_t i = 0; i < p->n_journal; i++)
 		free(p->journal[i]);
-	p->n_journal = 0;
+	for (size_t i = 0; i < p->n_kernel; i++)
+		free(p->kernel[i]);
+	p->n_journal = p->n_kernel = 0;
 	p->journal_bytes = 0;
 	p->overflowed = 0;
+}
+
+/* Are frames that the ports' own kernels send read at all? A port's own frames never are. */
+static void ignore_kernel(struct probe *p, bool ignore)
+{
+	int value = ignore;
+
+	if (p->kernel_ignored == ignore)
+		return;
+	for (size_t i = 0; i < p->n_ports; i++)
+		setsockopt(p->ports[i].fd, SOL_PACKET, PACKET_IGNORE_OUTGOING, &value,
+			   sizeof(value));
+	p->kernel_ignored = ignore;
 }
 
 void probe_free(struct probe *p)
@@ -121,7 +140,7 @@ static int port_setup(int fd, const char *ifname, struct err *err)
 		int level, name, value;
 		const char *text;
 	} options[] = {
-		{ SOL_PACKET, PACKET_IGNORE_OUTGOING, 1, "PACKET_IGNORE_OUTGOING" },
+		{ SOL_PACKET, PACKET_IGNORE_OUTGOING, 0, "PACKET_IGNORE_OUTGOING" },
 		{ SOL_PACKET, PACKET_AUXDATA, 1, "PACKET_AUXDATA" },
 		{ SOL_SOCKET, SO_TIMESTAMPNS, 1, "SO_TIMESTAMPNS" },
 		{ SOL_SOCKET, SO_RCVBUFFORCE, RECEIVE_BUFFER, "SO_RCVBUFFORCE" },
@@ -184,6 +203,16 @@ int probe_add_port(struct probe *p, int netns_fd, const char *ifname, unsigned *
 	return 0;
 }
 
+static struct seen *seen_new(unsigned port, const void *bytes, size_t len)
+{
+	struct seen *s = xmalloc(sizeof(*s) + len);
+
+	*s = (struct seen){ .port = port, .len = len };
+	memcpy(s->bytes, bytes, len);
+	frame_decode(s->bytes, len, &s->f);
+	return s;
+}
+
 static struct seen *journal_add(struct probe *p, unsigned port, const void *bytes, size_t len)
 {
 	struct seen *s;
@@ -196,16 +225,24 @@ static struct seen *journal_add(struct probe *p, unsigned port, const void *byte
 		p->cap_journal = p->cap_journal ? p->cap_journal * 2 : 256;
 		p->journal = xreallocarray(p->journal, p->cap_journal, sizeof(*p->journal));
 	}
-	s = xmalloc(sizeof(*s) + len);
-	s->port = port;
-	s->sent = false;
-	s->ns = 0;
-	s->len = len;
-	memcpy(s->bytes, bytes, len);
-	frame_decode(s->bytes, len, &s->f);
+	s = seen_new(port, bytes, len);
 	p->journal[p->n_journal++] = s;
 	p->journal_bytes += len;
 	return s;
+}
+
+/* In a bulk transfer the first frames tell enough. */
+static void kernel_add(struct probe *p, unsigned port, const void *bytes, size_t len, uint64_t ns)
+{
+	if (p->n_kernel < PROBE_KERNEL_MAX) {
+		struct seen *s = seen_new(port, bytes, len);
+
+		s->kernel = true;
+		s->ns = ns;
+		p->kernel[p->n_kernel++] = s;
+	}
+	if (p->n_kernel == PROBE_KERNEL_MAX)
+		ignore_kernel(p, true);
 }
 
 int probe_send(struct probe *p, unsigned port, const void *bytes, size_t len, struct err *err)
@@ -235,6 +272,36 @@ size_t probe_count(const struct probe *p)
 const struct seen *probe_get(const struct probe *p, size_t i)
 {
 	return p->journal[i];
+}
+
+size_t probe_kernel_count(const struct probe *p)
+{
+	return p->n_kernel;
+}
+
+const struct seen *probe_kernel_get(const struct probe *p, size_t i)
+{
+	return p->kernel[i];
+}
+
+static int by_time(const void *a, const void *b)
+{
+	const struct seen *x = *(const struct seen *const *)a, *y = *(const struct seen *const *)b;
+
+	return (x->ns > y->ns) - (x->ns < y->ns);
+}
+
+const struct seen **probe_timeline(const struct probe *p, size_t n, size_t *ret_n)
+{
+	const struct seen **v = xcalloc(n + p->n_kernel + 1, sizeof(*v));
+
+	for (size_t i = 0; i < n; i++)
+		v[i] = p->journal[i];
+	for (size_t i = 0; i < p->n_kernel; i++)
+		v[n + i] = p->kernel[i];
+	*ret_n = n + p->n_kernel;
+	qsort(v, *ret_n, sizeof(*v), by_time);
+	return v;
 }
 
 void probe_on_frame(struct probe *p, probe_frame_fn *fn, void *arg)
@@ -275,8 +342,14 @@ static void take_frame(struct probe *p, unsigned port, struct mmsghdr *m, uint8_
 {
 	uint64_t ns = clock_real_ns();
 	size_t len = apply_control(&m->msg_hdr, buf, m->msg_len, &ns);
-	struct seen *s = journal_add(p, port, buf, len);
+	const struct sockaddr_ll *from = m->msg_hdr.msg_name;
+	struct seen *s;
 
+	if (from->sll_pkttype == PACKET_OUTGOING) {
+		kernel_add(p, port, buf, len, ns);
+		return;
+	}
+	s = journal_add(p, port, buf, len);
 	if (!s)
 		return;
 	s->ns = ns;
@@ -288,6 +361,7 @@ static void take_frame(struct probe *p, unsigned port, struct mmsghdr *m, uint8_
 static int port_read(struct probe *p, unsigned port, bool keep, struct err *err)
 {
 	union control controls[BATCH] = { 0 };
+	struct sockaddr_ll from[BATCH];
 	struct mmsghdr msgs[BATCH];
 	struct iovec iov[BATCH];
 	int n, rounds = 0;
@@ -295,7 +369,9 @@ static int port_read(struct probe *p, unsigned port, bool keep, struct err *err)
 	do {
 		for (int i = 0; i < BATCH; i++) {
 			iov[i] = (struct iovec){ p->buffers[i], FRAME_MAX };
-			msgs[i] = (struct mmsghdr){ .msg_hdr = { .msg_iov = &iov[i],
+			msgs[i] = (struct mmsghdr){ .msg_hdr = { .msg_name = &from[i],
+								 .msg_namelen = sizeof(from[i]),
+								 .msg_iov = &iov[i],
 								 .msg_iovlen = 1,
 								 .msg_control = controls[i].buf,
 								 .msg_controllen = sizeof(
@@ -319,6 +395,7 @@ int probe_forget(struct probe *p, struct err *err)
 	}
 	probe_lost(p);
 	journal_clear(p);
+	ignore_kernel(p, false);
 	return 0;
 }
 

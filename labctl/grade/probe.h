@@ -4,8 +4,9 @@
  * sent and saw.
  *
  * A port is an AF_PACKET socket on one interface, opened inside that interface's namespace. It
- * sees what arrives there (never its own frames, nor what that namespace's kernel sends), with
- * the kernel's time stamp, VLAN tags put back. One thread; nothing blocks but probe_wait().
+ * sees what arrives there, with the kernel's time stamp, VLAN tags put back. What that namespace's
+ * own kernel sends (ARP replies of a client) is kept apart from the journal, for reports alone, and
+ * only the first frames of it. One thread; nothing blocks but probe_wait().
  */
 #ifndef LABCTL_GRADE_PROBE_H
 #define LABCTL_GRADE_PROBE_H
@@ -17,6 +18,8 @@
 /* Frames and bytes kept; what comes later is only counted. */
 #define PROBE_JOURNAL_MAX   65536
 #define PROBE_JOURNAL_BYTES (64u << 20)
+/* Of the kernels' own frames, since probe_forget(): the rest passes unseen and costs nothing. */
+#define PROBE_KERNEL_MAX 256
 
 #define NS_PER_MS 1000000ull
 #define NS_PER_S  1000000000ull
@@ -27,7 +30,8 @@ struct probe;
 struct seen {
 	uint64_t ns; /* CLOCK_REALTIME: arrival as the kernel saw it, or when it was sent */
 	unsigned port;
-	bool sent;
+	bool sent;   /* by the grader */
+	bool kernel; /* by the kernel of the port's own namespace; none of these is in the journal */
 	size_t len;
 	struct frame f; /* points into bytes */
 	uint8_t bytes[];
@@ -49,13 +53,18 @@ int probe_send(struct probe *p, unsigned port, const void *bytes, size_t len,
 /* The journal, in the order in which frames were sent and read. */
 size_t probe_count(const struct probe *p);
 const struct seen *probe_get(const struct probe *p, size_t i);
-/* Reads what is there already, then empties the journal. */
+/* What the kernels of the ports' namespaces sent. */
+size_t probe_kernel_count(const struct probe *p);
+const struct seen *probe_kernel_get(const struct probe *p, size_t i);
+/* The first n frames of the journal and all kernel frames, by time; heap, of *ret_n. */
+const struct seen **probe_timeline(const struct probe *p, size_t n, size_t *ret_n);
+/* Reads what is there already, then empties the journal and forgets the kernels' frames. */
 int probe_forget(struct probe *p, struct err *err) MUST_CHECK;
 /* Frames that were lost since the last probe_forget(): the sockets' buffers or the journal were
  * full. Judging silence is impossible then. */
 unsigned probe_lost(struct probe *p);
 
-/* Called for every frame that arrives, when it is in the journal already; may send. */
+/* Called for every frame that arrives (not for a kernel's own), when it is in the journal already; may send. */
 typedef void probe_frame_fn(void *arg, const struct seen *s);
 void probe_on_frame(struct probe *p, probe_frame_fn *fn, void *arg);
 
