@@ -116,10 +116,7 @@ static void print_table(const struct report *r)
 	auto_str text = { 0 };
 
 	report_head(r, &text);
-	for (size_t i = 0; i < r->results->n; i++) {
-		if (r->results->v[i].selected)
-			report_check(r, &r->results->v[i], &text);
-	}
+	report_checks(r, &text);
 	report_sum(r, &text);
 	out_painted(stdout, str_get(&text));
 }

@@ -5,6 +5,8 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "grade/special.h"
+#include "grade/story.h"
 
 #include "base/banned.h"
 
@@ -53,16 +55,23 @@ static const struct place *place_at(const struct trial *t, unsigned port)
 	return NULL;
 }
 
-bool trial_is_flooded(const struct trial *t, const struct seen *s)
+static bool is_copy(const struct trial *t, const struct seen *s, const struct seen *sent)
 {
 	const struct place *here = place_at(t, s->port);
+	const struct place *there = sent->sent || sent->kernel ? place_at(t, sent->port) : NULL;
 
+	return here && there && here->network == there->network && s->len == sent->len &&
+	       memcmp(s->bytes, sent->bytes, s->len) == 0;
+}
+
+bool trial_is_flooded(const struct trial *t, const struct seen *s)
+{
 	for (size_t i = 0; i < probe_count(t->g->probe); i++) {
-		const struct seen *sent = probe_get(t->g->probe, i);
-		const struct place *there = sent->sent ? place_at(t, sent->port) : NULL;
-
-		if (here && there && here->network == there->network && s->len == sent->len &&
-		    memcmp(s->bytes, sent->bytes, s->len) == 0)
+		if (is_copy(t, s, probe_get(t->g->probe, i)))
+			return true;
+	}
+	for (size_t i = 0; i < probe_kernel_count(t->g->probe); i++) {
+		if (is_copy(t, s, probe_kernel_get(t->g->probe, i)))
 			return true;
 	}
 	return false;
@@ -143,11 +152,14 @@ static bool program_ended(struct trial *t)
 }
 
 /* The frame's most telling fields, for "nothing came" and "this came". */
-static json_t *one_line(const struct frame *f)
+static json_t *one_line(const struct frame *f, bool seen)
 {
 	auto_str text = { 0 };
 
-	frame_summary(f, &text);
+	if (seen)
+		frame_line(f, NULL, &text);
+	else
+		frame_summary(f, &text);
 	return json_pack("{s:s}", "frame", str_get(&text));
 }
 
@@ -169,6 +181,8 @@ bool trial_judge(struct trial *t, const struct want *w, const struct frame *seen
 		return true;
 	while (!(wrong >> first & 1))
 		first++;
+	story_note(t, w->mark ? &w->frame : NULL, seen, NULL);
+	t->evidence.wrong = wrong;
 	expected = frame_wanted_json(&w->frame, seen, wrong);
 	got = frame_fields_json(seen, wrong);
 	trial_fail(t, "%s is wrong: %s is %s and should be %s", w->what, field_title(first),
@@ -178,12 +192,13 @@ bool trial_judge(struct trial *t, const struct want *w, const struct frame *seen
 	return false;
 }
 
-static bool nothing_came(struct trial *t, const struct want *w)
+static bool nothing_came(struct trial *t, const struct place *at, const struct want *w)
 {
 	if (ended(t->g))
 		return program_ended(t);
+	story_note(t, w->mark ? &w->frame : NULL, NULL, at);
 	trial_fail(t, "%s", w->missing);
-	set_compared(t, one_line(&w->frame), json_pack("{s:s}", "frame", "nothing"));
+	set_compared(t, one_line(&w->frame, false), json_pack("{s:s}", "frame", "nothing"));
 	return false;
 }
 
@@ -195,7 +210,7 @@ const struct frame *trial_expect(struct trial *t, const struct place *at, const 
 	if (error)
 		return NULL;
 	if (!s) {
-		nothing_came(t, w);
+		nothing_came(t, at, w);
 		return NULL;
 	}
 	return trial_judge(t, w, &s->f) ? &s->f : NULL;
@@ -262,6 +277,7 @@ bool trial_warm_up(struct trial *t, const struct path *p, const struct station *
 		if (ended(t->g))
 			return program_ended(t);
 	}
+	story_note(t, NULL, NULL, p->to);
 	return trial_fail(t, "the router does not deliver datagrams to %s", ip4_text(to->ip).s);
 }
 
@@ -298,13 +314,23 @@ bool trial_greets(struct trial *t, const struct station *asker, unsigned patienc
 	return trial_send(t, asker->at, &ask) && trial_await(t, asker->at, &reply);
 }
 
+/* Sends what is not what the check is about. */
+static bool send_control(struct trial *t, const struct place *at, const struct frame *f)
+{
+	size_t before = t->stimulus;
+	bool sent = trial_send(t, at, f);
+
+	t->stimulus = before;
+	return sent;
+}
+
 bool control_arp(struct trial *t, const struct path *p)
 {
 	struct station me = place_station(p->from);
 	struct frame ask = arp_ask(&me, p->from->router_ip);
 	struct want reply = greeting(&me);
 
-	return trial_send(t, p->from, &ask) && timed_await(t, p->from, &reply);
+	return send_control(t, p->from, &ask) && timed_await(t, p->from, &reply);
 }
 
 bool control_forward(struct trial *t, const struct path *p)
@@ -313,7 +339,7 @@ bool control_forward(struct trial *t, const struct path *p)
 	struct frame out = trial_datagram(t, &from, &to, 32);
 	struct want w = forwarded_want(p, &out, 0);
 
-	return trial_send(t, p->from, &out) && timed_await(t, p->to, &w);
+	return send_control(t, p->from, &out) && timed_await(t, p->to, &w);
 }
 
 bool trial_alive(struct trial *t, const struct path *p)
@@ -329,6 +355,7 @@ bool trial_alive_or(struct trial *t, const struct path *p, const char *lesson)
 		return false;
 	if (ended(t->g))
 		return program_ended(t);
+	story_note(t, NULL, NULL, p->from);
 	return trial_fail(t, "%s", lesson);
 }
 
@@ -362,7 +389,8 @@ static bool taboo_kept(struct trial *t, const struct taboo *v, size_t from)
 	if (!s)
 		return true;
 	trial_fail(t, "%s", v->sentence);
-	set_compared(t, json_pack("{s:s}", "frame", "nothing"), one_line(&s->f));
+	story_note(t, &v->stimulus, &s->f, NULL);
+	set_compared(t, json_pack("{s:s}", "frame", "nothing"), one_line(&s->f, true));
 	return false;
 }
 
@@ -376,6 +404,8 @@ bool trial_forbid(struct trial *t, const struct path *p, const struct taboo *v, 
 		if (!trial_send(t, v[i].at, &v[i].stimulus))
 			return false;
 		alive = control(t, p);
+		if (!alive && t->verdict != VERDICT_ERROR)
+			story_note(t, &v[i].stimulus, NULL, NULL);
 		if (!alive && t->verdict != VERDICT_ERROR && !ended(t->g))
 			return trial_fail(t, "after %s the router no longer does its work",
 					  v[i].name);

@@ -15,6 +15,7 @@
 #include "grade/pcap.h"
 #include "grade/program.h"
 #include "grade/results.h"
+#include "grade/story.h"
 #include "grade/trial.h"
 #include "net/netns.h"
 
@@ -197,6 +198,19 @@ static int write_pcap(struct grader *g, const struct result *r, struct err *err)
 	return 0;
 }
 
+static void note_lesson(const struct trial *t, struct result *r)
+{
+	if (t->verdict != VERDICT_FAIL)
+		return;
+	r->sent = story_sent(t);
+	if (!t->g->runner || runner_alive(t->g->runner))
+		r->story = story_told(t);
+	for (enum field i = 0; i < F_MAX && !r->fault_hint; i++) {
+		if (t->evidence.wrong >> i & 1)
+			r->fault_hint = field_hint(i);
+	}
+}
+
 static int try_check(struct grader *g, struct result *r, struct err *err)
 {
 	struct trial t = { .g = g, .check = r->check, .args = r->entry->args };
@@ -213,6 +227,7 @@ static int try_check(struct grader *g, struct result *r, struct err *err)
 	else if (!t.reason)
 		trial_error(&t, &(struct err){ .msg = "this check gave no reason" });
 	g->trial = NULL;
+	story_close(&t);
 	g->restart = r->check->rough && t.verdict == VERDICT_FAIL;
 	if (g->runner)
 		program_note_end(g, &t);
@@ -221,6 +236,7 @@ static int try_check(struct grader *g, struct result *r, struct err *err)
 	r->reason = steal_ptr(&t.reason);
 	r->expected = steal_ptr(&t.expected);
 	r->seen = steal_ptr(&t.seen);
+	note_lesson(&t, r);
 	r->ms = (double)(clock_mono_ns() - start) / 1e6;
 	if (g->runner && !runner_alive(g->runner))
 		r->output = xstrdup(runner_output(g->runner));
@@ -246,6 +262,8 @@ static int try_all(struct grader *g, struct results *all, struct err *err)
 			continue;
 		if (o->progress)
 			o->progress(o->progress_arg, r, done, n, false);
+		if (blocker)
+			r->waits_for = blocker->waits_for ? blocker->waits_for : blocker->id;
 		if (blocker)
 			r->reason = xasprintf("not tried, because %s %s", blocker->id,
 					      blocker->verdict == VERDICT_PENDING ? "was not tried"

@@ -40,10 +40,14 @@ struct result {
 	char *reason;	  /* NULL when passed */
 	json_t *expected; /* objects of field and text; NULL: nothing to compare */
 	json_t *seen;
-	char *output; /* the program's last words, when it ended; NULL */
+	char *sent;  /* the stimulus in one line; NULL: nothing was sent, or it is passed */
+	char *story; /* what the router did then, a sentence; NULL */
+	const char *fault_hint; /* about the field that is wrong, whatever the check; NULL */
+	char *output;		/* the program's last words, when it ended; NULL */
 	double ms;
-	bool selected; /* false: not asked for (--only, --failed) */
-	bool needed;   /* not asked for, but tried first: what was asked for needs it */
+	bool selected;	       /* false: not asked for (--only, --failed) */
+	const char *waits_for; /* pending: the id that was not passed; NULL: see reason */
+	bool needed;	       /* not asked for, but tried first: what was asked for needs it */
 };
 
 struct results {

@@ -163,8 +163,7 @@ static int put_results(struct work *w, const struct lab *l, const struct results
 		}
 	}
 	report_head(&report, &text);
-	for (size_t i = 0; i < r->n; i++)
-		report_check(&report, &r->v[i], &text);
+	report_checks(&report, &text);
 	report_sum(&report, &text);
 	return write_out(w, "report.txt", str_get(&text), err);
 }

@@ -57,11 +57,13 @@ static json_t *or_null(json_t *v)
 
 static json_t *check_json(const struct report *r, const struct result *c)
 {
-	return json_pack("{s:s, s:s, s:s, s:i, s:i, s:s?, s:o, s:s, s:o, s:o, s:f}", "id", c->id,
-			 "title", c->check->title, "status", verdict_name(c->verdict), "points",
-			 (int)c->points, "max_points", (int)c->max_points, "reason", c->reason,
-			 "hint", hint_json(r, c), "rfc", c->check->rfc, "expected",
-			 or_null(c->expected), "seen", or_null(c->seen), "ms",
+	return json_pack("{s:s, s:s, s:s, s:i, s:i, s:s?, s:s?, s:o, s:s, s:s?, s:o, s:o, s:s?, "
+			 "s:f}",
+			 "id", c->id, "title", c->check->title, "status", verdict_name(c->verdict),
+			 "points", (int)c->points, "max_points", (int)c->max_points, "reason",
+			 c->reason, "fault_hint", c->fault_hint, "hint", hint_json(r, c), "rfc",
+			 c->check->rfc, "sent", c->sent, "expected", or_null(c->expected), "seen",
+			 or_null(c->seen), "story", c->story, "ms",
 			 (double)(long)(c->ms * 100) / 100);
 }
 
@@ -102,18 +104,24 @@ static void xml_add(struct str *out, const char *unsafe)
 	}
 }
 
-/* "ipv4.ttl: expected 63, seen 62", a line each. */
-static void compared_lines(const struct result *c, const char *indent, struct str *out)
+/* What was sent, "ipv4.ttl: expected 63, seen 62", and what the router did, a line each. */
+static void lesson_lines(const struct result *c, const char *indent, struct str *out)
 {
 	const char *key;
 	json_t *v;
 
+	if (c->sent)
+		printable_addf(out, "%ssent: %s\n", indent, c->sent);
 	json_object_foreach (c->expected, key, v) {
 		const char *seen = json_string_value(json_object_get(c->seen, key));
 
 		printable_addf(out, "%s%s: expected %s, seen %s\n", indent, key,
 			       json_string_value(v), seen ? seen : "nothing");
 	}
+	if (c->story)
+		printable_addf(out, "%s%s\n", indent, c->story);
+	if (c->fault_hint)
+		printable_addf(out, "%shint: %s\n", indent, c->fault_hint);
 }
 
 static void junit_check(const struct result *c, const char *stage, struct str *out)
@@ -130,7 +138,7 @@ static void junit_check(const struct result *c, const char *stage, struct str *o
 	str_addf(out, ">\n    <%s message=\"", tags[c->verdict]);
 	xml_add(out, c->reason ? c->reason : "");
 	str_add(out, "\">");
-	compared_lines(c, "", &detail);
+	lesson_lines(c, "", &detail);
 	if (c->output)
 		str_addf(&detail, "output:\n%s", c->output);
 	xml_add(out, str_get(&detail));
@@ -178,15 +186,15 @@ void report_tap(const struct report *r, struct str *out)
 		if (c->verdict == VERDICT_PASS)
 			continue;
 		printable_addf(out, "# %s: %s\n", verdict_name(c->verdict), c->reason);
-		compared_lines(c, "#   ", out);
+		lesson_lines(c, "#   ", out);
 	}
 	printable_addf(out, "# score %u of %u\n", s->score, s->max_score);
 }
 
 /* The table */
 
-/* Words wrapped, each line begun with indent. */
-static void wrap(const char *text, const char *indent, struct str *out)
+/* Words wrapped, the first line begun with `first`, the others with indent. */
+static void wrap_after(const char *first, const char *text, const char *indent, struct str *out)
 {
 	size_t at = 0;
 
@@ -197,11 +205,17 @@ static void wrap(const char *text, const char *indent, struct str *out)
 			printable_add(out, "\n");
 			at = 0;
 		}
-		printable_addf(out, "%s%.*s", at ? " " : indent, (int)len, text);
+		printable_addf(out, "%s%.*s", at ? " " : first, (int)len, text);
+		first = indent;
 		at += (at ? 1 : 0) + len;
 		text += len + strspn(text + len, " \n");
 	}
 	printable_add(out, "\n");
+}
+
+static void wrap(const char *text, const char *indent, struct str *out)
+{
+	wrap_after(indent, text, indent, out);
 }
 
 void report_head(const struct report *r, struct str *out)
@@ -216,21 +230,40 @@ void report_head(const struct report *r, struct str *out)
 	printable_add(out, "\n");
 }
 
+/* One value of what was compared; a whole frame needs no name. */
+static void compared_line(const struct report *r, const char *label, const char *key,
+			  const char *value, enum paint p, struct str *out)
+{
+	bool named = strcmp(key, "frame") != 0;
+
+	printable_addf(out, "          %-10s%s%s", label, named ? key : "", named ? " " : "");
+	paint(r, p, value, out);
+	printable_add(out, "\n");
+}
+
 static void compared_table(const struct report *r, const struct result *c, struct str *out)
 {
 	const char *key;
 	json_t *v;
 
-	if (!json_object_size(c->expected))
-		return;
+	if (c->sent)
+		wrap_after("          sent      ", c->sent, "                    ", out);
 	json_object_foreach (c->expected, key, v) {
 		const char *seen = json_string_value(json_object_get(c->seen, key));
 
-		printable_addf(out, "          %-16s expected  %s\n", key, json_string_value(v));
-		printable_addf(out, "          %-16s     seen  ", "");
-		paint(r, PAINT_BAD, seen ? seen : "nothing", out);
-		printable_add(out, "\n");
+		compared_line(r, "expected", key, json_string_value(v), PAINT_NONE, out);
+		compared_line(r, "seen", key, seen ? seen : "nothing", PAINT_BAD, out);
 	}
+}
+
+/* As a sentence of its own. */
+static void sentence(const char *text, const char *end, struct str *out)
+{
+	auto_free char *s = xasprintf("%s%s", text, end);
+
+	if (*s >= 'a' && *s <= 'z')
+		*s = (char)(*s - 'a' + 'A');
+	wrap(s, "        ", out);
 }
 
 /* The last lines of what the program said. */
@@ -255,29 +288,29 @@ static void hints(const struct report *r, const struct result *c, struct str *ou
 {
 	unsigned open = memory_hints(r->memory, c->id);
 
-	printable_addf(out, "        Read: %s.\n", c->check->rfc);
+	if (c->fault_hint)
+		wrap_after("        Hint: ", c->fault_hint, "        ", out);
 	for (unsigned i = 0; i < open; i++) {
 		auto_free char *line = xasprintf("Hint %u: %s", i + 1, c->check->hints[i]);
 
 		wrap(line, "        ", out);
 	}
-	if (open == HINTS)
-		return;
-	printable_add(out, "        ");
-	paint(r, PAINT_DIM, "(more: --hint; the whole story: --explain ", out);
-	paint(r, PAINT_DIM, c->check->id, out);
-	paint(r, PAINT_DIM, ")", out);
+	printable_addf(out, "        Read: %s.", c->check->rfc);
+	if (open < HINTS) {
+		auto_free char *more =
+			xasprintf(" More: --hint; the whole story: --explain %s", c->check->id);
+
+		paint(r, PAINT_DIM, more, out);
+	}
 	printable_add(out, "\n");
 }
 
 static void lesson(const struct report *r, const struct result *c, struct str *out)
 {
-	auto_free char *sentence = xstrdup(c->reason);
-
-	if (*sentence >= 'a' && *sentence <= 'z')
-		*sentence = (char)(*sentence - 'a' + 'A');
-	wrap(sentence, "        ", out);
+	sentence(c->reason, "", out);
 	compared_table(r, c, out);
+	if (c->story)
+		sentence(c->story, ".", out);
 	/* After a crash its own words are the hint, and nothing else is. */
 	if (c->output && *c->output)
 		last_words(c->output, out);
@@ -300,20 +333,65 @@ static int id_width(const struct results *s)
 	return (int)width;
 }
 
-void report_check(const struct report *r, const struct result *c, struct str *out)
+static void report_check(const struct report *r, const struct result *c, struct str *out)
 {
-	static const char *const words[VERDICT_MAX] = { "pass", "FAIL", "ERROR", "wait" };
-	static const enum paint paints[VERDICT_MAX] = { PAINT_GOOD, PAINT_BAD, PAINT_ODD,
-							PAINT_DIM };
+	static const char *const words[VERDICT_PENDING] = { "pass", "FAIL", "ERROR" };
+	static const enum paint paints[VERDICT_PENDING] = { PAINT_GOOD, PAINT_BAD, PAINT_ODD };
 	auto_free char *word = xasprintf("%-5s", words[c->verdict]);
-	const char *text = c->verdict == VERDICT_PENDING ? c->reason : c->check->title;
 
 	printable_add(out, "  ");
 	paint(r, paints[c->verdict], word, out);
-	printable_addf(out, " %-*s %-*s %u/%u\n", id_width(r->results), c->id, WIDTH_TITLE, text,
-		       c->points, c->max_points);
-	if (c->verdict == VERDICT_FAIL || c->verdict == VERDICT_ERROR)
+	printable_addf(out, " %-*s %-*s %u/%u\n", id_width(r->results), c->id, WIDTH_TITLE,
+		       c->check->title, c->points, c->max_points);
+	if (c->verdict != VERDICT_PASS)
 		lesson(r, c, out);
+}
+
+static bool same_wait(const struct result *a, const struct result *b)
+{
+	const char *x = a->waits_for ? a->waits_for : a->reason;
+	const char *y = b->waits_for ? b->waits_for : b->reason;
+
+	return x == y || (x && y && strcmp(x, y) == 0);
+}
+
+/* Those that wait for the same thing are one line. */
+static void waiting(const struct report *r, size_t first, struct str *out)
+{
+	const struct result *v = r->results->v, *c = &v[first];
+	unsigned n = 0;
+
+	for (size_t i = 0; i < r->results->n; i++) {
+		if (!v[i].selected || v[i].verdict != VERDICT_PENDING || !same_wait(&v[i], c))
+			continue;
+		if (i < first)
+			return; /* told already */
+		n++;
+	}
+	printable_add(out, "  ");
+	paint(r, PAINT_DIM, "wait ", out);
+	if (n > 1)
+		printable_addf(out, " %u more checks", n);
+	else
+		printable_addf(out, " %-*s", id_width(r->results), c->id);
+	if (c->waits_for)
+		printable_addf(out, " wait%s for %s\n", n > 1 ? "" : "s", c->waits_for);
+	else
+		printable_addf(out, " %s\n", c->reason ? c->reason : "not tried");
+}
+
+void report_checks(const struct report *r, struct str *out)
+{
+	const struct results *s = r->results;
+
+	for (size_t i = 0; i < s->n; i++) {
+		if (s->v[i].selected && s->v[i].verdict != VERDICT_PENDING)
+			report_check(r, &s->v[i], out);
+	}
+	for (size_t i = 0; i < s->n; i++) {
+		if (s->v[i].selected && s->v[i].verdict == VERDICT_PENDING)
+			waiting(r, i, out);
+	}
 }
 
 void report_sum(const struct report *r, struct str *out)

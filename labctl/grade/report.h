@@ -22,9 +22,10 @@ json_t *report_json(const struct report *r);
 void report_junit(const struct report *r, struct str *out);
 void report_tap(const struct report *r, struct str *out);
 
-/* The table's parts: its head, one check (with the lesson when it was not passed), its sum. */
+/* The table's parts: its head, the checks (with a lesson for each that was not passed; those that
+ * were not tried share lines at the end), its sum. */
 void report_head(const struct report *r, struct str *out);
-void report_check(const struct report *r, const struct result *c, struct str *out);
+void report_checks(const struct report *r, struct str *out);
 void report_sum(const struct report *r, struct str *out);
 
 /* A check's page, for --explain: title, source, text, hints. */

@@ -15,6 +15,8 @@ void results_done(struct results *r)
 	for (size_t i = 0; i < r->n; i++) {
 		free(r->v[i].id);
 		free(r->v[i].reason);
+		free(r->v[i].sent);
+		free(r->v[i].story);
 		free(r->v[i].output);
 		json_decref(r->v[i].expected);
 		json_decref(r->v[i].seen);

@@ -291,7 +291,7 @@ bool trial_send(struct trial *t, const struct place *at, const struct frame *f)
 			t->check->id);
 		return trial_error(t, &e);
 	}
-	t->since = probe_count(t->g->probe);
+	t->since = t->stimulus = probe_count(t->g->probe);
 	if (probe_send(t->g->probe, at->port, buf, n, &e) < 0)
 		return trial_error(t, &e);
 	return true;

@@ -31,6 +31,15 @@ struct station {
 	struct macaddr mac;
 };
 
+/* What a lesson is about, for its story: see story.h. Frames are the journal's. */
+struct evidence {
+	const struct seen *about;	/* the stimulus; NULL: the last one */
+	const struct seen *seen;	/* what is wrong, or must not be; NULL */
+	const struct place *missing_at; /* where something should have come; NULL */
+	fields_t wrong;			/* of seen */
+	size_t end;			/* frames of the journal that belong to the check */
+};
+
 struct trial {
 	struct grader *g;
 	const struct check *check;
@@ -39,9 +48,11 @@ struct trial {
 	enum verdict verdict;
 	char *reason;
 	json_t *expected, *seen;
+	struct evidence evidence;
 	struct station *answering; /* guests that the grader answers ARP for */
 	size_t n_answering;
 	size_t since;	    /* journal position of the last stimulus */
+	size_t stimulus;    /* ... that was no control */
 	uint8_t **payloads; /* owned */
 	size_t n_payloads;
 };

@@ -34,8 +34,12 @@ static void show(const struct results *r)
 
 		print_message("# %-8s %-18s %6.1f ms  %s\n", verdict_name(r->v[i].verdict),
 			      r->v[i].id, r->v[i].ms, r->v[i].reason ? r->v[i].reason : "");
+		if (r->v[i].sent)
+			print_message("#     sent     %s\n", r->v[i].sent);
 		if (e)
 			print_message("#     expected %s\n#     seen     %s\n", e, s ? s : "");
+		if (r->v[i].story)
+			print_message("#     story    %s\n", r->v[i].story);
 		if (r->v[i].output && *r->v[i].output)
 			print_message("#     output: %s\n", r->v[i].output);
 	}

@@ -13,6 +13,7 @@
 
 #include "base/fs.h"
 #include "base/mem.h"
+#include "grade/field.h"
 #include "grade/memory.h"
 #include "grade/report.h"
 
@@ -54,6 +55,10 @@ static void fill(struct results *r)
 	r->v[4].selected = false;
 	r->v[1].expected = json_pack("{s:s}", "ipv4.ttl", "63");
 	r->v[1].seen = json_pack("{s:s}", "ipv4.ttl", "62");
+	r->v[1].sent = xstrdup("on net1: 1.1.1.2 > 2.2.2.2 UDP 4000 > 9, ttl 64, 32 bytes");
+	r->v[1].story = xstrdup("your program sent it on to net2 with TTL 62");
+	r->v[1].fault_hint = field_hint(F_IPV4_TTL);
+	r->v[3].waits_for = "x.error";
 }
 
 static struct report report_of(const struct results *r)
@@ -115,9 +120,15 @@ static void test_json(void **state)
 		"{\"id\":\"ipv4.ttl#2\",\"title\":\"decrements TTL by exactly one\","
 		"\"status\":\"fail\",\"points\":0,\"max_points\":2,"
 		"\"reason\":\"the TTL <62> is \\\"wrong\\\" & so on\","
+		"\"fault_hint\":\"What you forward has the TTL it came with minus one, counted "
+		"down "
+		"exactly once. What you send yourself begins with a TTL of its own, such as 64.\","
 		"\"hint\":\"What keeps a packet from circling for ever?\","
-		"\"rfc\":\"RFC 1812 5.3.1\",\"expected\":{\"ipv4.ttl\":\"63\"},"
-		"\"seen\":{\"ipv4.ttl\":\"62\"},\"ms\":1.23}";
+		"\"rfc\":\"RFC 1812 5.3.1\","
+		"\"sent\":\"on net1: 1.1.1.2 > 2.2.2.2 UDP 4000 > 9, ttl 64, 32 bytes\","
+		"\"expected\":{\"ipv4.ttl\":\"63\"},"
+		"\"seen\":{\"ipv4.ttl\":\"62\"},"
+		"\"story\":\"your program sent it on to net2 with TTL 62\",\"ms\":1.23}";
 	auto_results r = { 0 };
 	struct report rep = report_of(&r);
 	json_auto_t *doc = NULL;
@@ -152,7 +163,9 @@ static void test_junit_tap(void **state)
 					"errors=\"1\" skipped=\"1\" time=\"1.500\">"));
 	assert_non_null(strstr(junit.s,
 			       "<failure message=\"the TTL &lt;62&gt; is &quot;wrong&quot; "
-			       "&amp; so on\">ipv4.ttl: expected 63, seen 62\n</failure>"));
+			       "&amp; so on\">sent: on net1: 1.1.1.2 &gt; 2.2.2.2 UDP 4000 &gt; 9, "
+			       "ttl 64, 32 bytes\nipv4.ttl: expected 63, seen 62\nyour program "
+			       "sent it on to net2 with TTL 62\nhint: What you forward"));
 	assert_null(strstr(junit.s, "x.hidden"));
 	report_tap(&rep, &tap);
 	assert_non_null(strstr(tap.s, "\n1..4\n# seed 42\nok 1 - ipv4.ttl#1: decrements TTL by "
@@ -169,14 +182,21 @@ static void test_table(void **state)
 
 	(void)state;
 	fill(&r);
-	report_check(&rep, &r.v[1], &plain);
+	report_checks(&rep, &plain);
 	report_sum(&rep, &plain);
 	assert_null(strchr(plain.s, '\033'));
+	assert_non_null(strstr(
+		plain.s,
+		"        The TTL <62> is \"wrong\" & so on\n"
+		"          sent      on net1: 1.1.1.2 > 2.2.2.2 UDP 4000 > 9, ttl 64, 32 bytes\n"
+		"          expected  ipv4.ttl 63\n"
+		"          seen      ipv4.ttl 62\n"
+		"        Your program sent it on to net2 with TTL 62.\n"
+		"        Hint: What you forward has the TTL"));
 	assert_non_null(strstr(plain.s, "  FAIL  ipv4.ttl#2 "));
-	assert_non_null(strstr(plain.s, "        The TTL <62> is \"wrong\" & so on\n"));
-	assert_non_null(strstr(plain.s, "expected  63\n"));
-	assert_non_null(strstr(plain.s, "seen  62\n"));
-	assert_non_null(strstr(plain.s, "Read: RFC 1812 5.3.1.\n"));
+	assert_non_null(strstr(plain.s, "Hint 1: What keeps a packet from circling for ever?\n"
+					"        Read: RFC 1812 5.3.1. More: --hint; the whole "
+					"story: --explain ipv4.ttl\n"));
 	assert_non_null(strstr(plain.s,
 			       "1 of 4 passed, 2 of 8 points, 1 could not be graded, 1 not "
 			       "tried (1.5 s)\n"));
@@ -185,13 +205,41 @@ static void test_table(void **state)
 	r.notice = xstrdup("Does it run?");
 	str_done(&plain);
 	report_head(&rep, &plain);
-	report_check(&rep, &r.v[1], &plain);
-	assert_non_null(strstr(plain.s, "seed 42)\n\n  Does it run?\n\n  FAIL"));
+	report_checks(&rep, &plain);
+	assert_non_null(strstr(plain.s, "seed 42)\n\n  Does it run?\n\n  pass"));
 	assert_non_null(strstr(plain.s, "        Your program printed nothing.\n"));
 	assert_null(strstr(plain.s, "Hint 1"));
 	rep.colour = true;
-	report_check(&rep, &r.v[0], &colour);
+	report_checks(&rep, &colour);
 	assert_non_null(strstr(colour.s, "\033[32mpass \033[0m"));
+}
+
+/* What waits for the same check shares a line, behind all that was tried. */
+static void test_waiting(void **state)
+{
+	auto_results r = { 0 };
+	struct report rep = report_of(&r);
+	auto_str text = { 0 };
+
+	(void)state;
+	fill(&r);
+	report_checks(&rep, &text);
+	assert_non_null(strstr(text.s, "  wait  x.wait             waits for x.error\n"));
+	*array_push(r.v, r.n) = make("x.late", VERDICT_PASS, NULL);
+	for (int i = 0; i < 16; i++) {
+		struct result *c = array_push(r.v, r.n);
+
+		*c = make("x.more", VERDICT_PENDING, "not tried, because x.wait was not tried");
+		c->waits_for = "x.error";
+	}
+	*array_push(r.v, r.n) = make("x.rest", VERDICT_PENDING, "not tried, because it is late");
+	str_done(&text);
+	report_checks(&rep, &text);
+	assert_non_null(strstr(text.s,
+			       "2/2\n  wait  17 more checks wait for x.error\n"
+			       "  wait  x.rest             not tried, because it is late\n"));
+	assert_null(strstr(text.s, "x.more"));
+	assert_null(strstr(text.s, "x.hidden"));
 }
 
 static void test_memory(void **state)
@@ -234,7 +282,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_catalogue), cmocka_unit_test(test_lookup),
 		cmocka_unit_test(test_json),	  cmocka_unit_test(test_junit_tap),
-		cmocka_unit_test(test_table),	  cmocka_unit_test(test_memory),
+		cmocka_unit_test(test_table),	  cmocka_unit_test(test_waiting),
+		cmocka_unit_test(test_memory),
 	};
 
 	mem_adopt_jansson();
