@@ -76,13 +76,18 @@ bool check_needs(const struct check *c, const char *id)
 	return has_word(c->needs, id);
 }
 
+bool check_has_key(const struct check *c, const char *key)
+{
+	return strcmp(key, "use") == 0 || strcmp(key, "points") == 0 || has_word(c->args, key);
+}
+
 int check_args_valid(const struct check *c, json_t *args, struct err *err)
 {
 	const char *key;
 	json_t *v;
 
 	json_object_foreach (args, key, v) {
-		if (strcmp(key, "use") == 0 || strcmp(key, "points") == 0 || has_word(c->args, key))
+		if (check_has_key(c, key))
 			continue;
 		err_set(err, ERR_STAGE, 0, "check '%s' has no key '%.64s'", c->id, key);
 		return err_hint(err, "its keys are: use points%s%s", c->args ? " " : "",

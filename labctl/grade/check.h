@@ -17,6 +17,9 @@
 #include "base/err.h"
 
 struct trial;
+struct stage;
+
+typedef int fit_fn(const struct stage *s, const json_t *args, struct err *err);
 
 enum verdict {
 	VERDICT_PASS,
@@ -34,6 +37,7 @@ struct check {
 	const char *rfc;   /* "RFC 826" */
 	const char *needs; /* ids, a space between them; NULL: none */
 	const char *args;  /* keys beside use and points that a stage may give; NULL: none */
+	fit_fn *args_fit;  /* do they go with the topology? NULL: by their names (fit.h) */
 	unsigned points;   /* when the stage says nothing */
 	bool rough;	   /* who fails it may be in any state: the program is started again */
 	const char *hints[HINTS]; /* a ladder: a question, a direction, nearly the answer */
@@ -54,6 +58,8 @@ int check_lookup(const char *id, const struct check **ret, struct err *err) MUST
 
 /* Does the check need the one with this id? */
 bool check_needs(const struct check *c, const char *id);
+/* May a stage give it this key? */
+bool check_has_key(const struct check *c, const char *key);
 /* Are the keys that the stage gives this check's own? ERR_STAGE names one that is not. */
 int check_args_valid(const struct check *c, json_t *args, struct err *err) MUST_CHECK;
 

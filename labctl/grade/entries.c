@@ -8,18 +8,24 @@
 #include "base/mem.h"
 #include "base/parse.h"
 #include "base/str.h"
-#include "grade/check.h"
+#include "grade/fit.h"
 
 #include "base/banned.h"
 
+/* In file order, behind what was found before in the same line. */
 static struct stage_problem *add(struct stage_problems *p, const struct stage *s, size_t check,
 				 const char *key)
 {
-	struct stage_problem *q = array_push(p->v, p->n);
+	const unsigned line = s->checks[check].line;
+	size_t at = 0;
 
-	q->line = s->checks[check].line;
-	snprintf(q->path, sizeof(q->path), "checks[%zu].%.64s", check, key);
-	return q;
+	array_push(p->v, p->n);
+	while (at + 1 < p->n && p->v[at].line && p->v[at].line <= line)
+		at++;
+	memmove(&p->v[at + 1], &p->v[at], (p->n - 1 - at) * sizeof(*p->v));
+	p->v[at] = (struct stage_problem){ .line = line };
+	snprintf(p->v[at].path, sizeof(p->v[at].path), "checks[%zu].%.64s", check, key);
+	return &p->v[at];
 }
 
 static void explain(struct stage_problem *q, const struct err *e)
@@ -41,17 +47,30 @@ static void no_client(struct stage_problem *q, const struct stage *s, const char
 		snprintf(q->hint, sizeof(q->hint), "did you mean '%.64s'?", near);
 }
 
-static void validate_value(const struct stage *s, size_t check, const char *key, const json_t *v,
-			   struct stage_problems *p)
+static bool is_client(const char *key)
 {
-	bool client = strcmp(key, "from") == 0 || strcmp(key, "to") == 0 || strcmp(key, "on") == 0;
+	return strcmp(key, "from") == 0 || strcmp(key, "to") == 0 || strcmp(key, "on") == 0;
+}
+
+/* c is NULL for a check that does not exist: its clients are looked at all the same. */
+static void validate_value(const struct stage *s, size_t check, const struct check *c,
+			   const char *key, const json_t *v, struct stage_problems *p)
+{
+	bool client = is_client(key);
 	struct stage_problem *q;
 
 	if (strcmp(key, "use") == 0 || strcmp(key, "points") == 0)
 		return; /* every check has them: read with the file */
-	if (client && json_is_string(v) && stage_find_client(s, json_string_value(v)))
+	if (c && !check_has_key(c, key)) {
+		q = add(p, s, check, key);
+		snprintf(q->text, sizeof(q->text), "check '%s' has no key '%.64s'", c->id, key);
+		snprintf(q->hint, sizeof(q->hint), "its keys are: use points%s%s",
+			 c->args ? " " : "", c->args ? c->args : "");
 		return;
-	if (!client && json_is_integer(v))
+	}
+	if (client ? json_is_string(v) && (!s->n_clients || /* that has been told */
+					   stage_find_client(s, json_string_value(v)))
+		   : !c || json_is_integer(v))
 		return;
 	q = add(p, s, check, key);
 	if (client && json_is_string(v))
@@ -61,24 +80,39 @@ static void validate_value(const struct stage *s, size_t check, const char *key,
 			 client ? "the name of a client" : "a whole number");
 }
 
+/* Were networks, clients and routes read, and is all well with them? */
+static bool is_topology_known(const struct stage *s, const struct stage_problems *p)
+{
+	static const char *const parts[] = { "networks", "clients", "routes" };
+
+	for (size_t i = 0; i < p->n; i++) {
+		if (!p->v[i].path[0])
+			return false;
+		for (size_t k = 0; k < ARRAY_SIZE(parts); k++) {
+			if (str_starts(p->v[i].path, parts[k]))
+				return false;
+		}
+	}
+	return s->n_networks && s->n_clients;
+}
+
 void entries_validate(const struct stage *s, struct stage_problems *p)
 {
+	bool topology = is_topology_known(s, p);
+
 	for (size_t i = 0; i < s->n_checks; i++) {
 		const struct stage_check *e = &s->checks[i];
-		const struct check *c;
+		const struct check *c = NULL;
 		struct err err = { 0 };
+		size_t before = p->n;
 		const char *key;
 		json_t *v;
 
-		if (check_lookup(e->use, &c, &err) < 0) {
+		if (e->use && check_lookup(e->use, &c, &err) < 0)
 			explain(add(p, s, i, "use"), &err);
-			continue;
-		}
-		if (check_args_valid(c, e->args, &err) < 0) {
-			explain(add(p, s, i, "use"), &err);
-			continue;
-		}
 		json_object_foreach (e->args, key, v)
-			validate_value(s, i, key, v, p);
+			validate_value(s, i, c, key, v, p);
+		if (c && topology && p->n == before && fit_check(c, s, e->args, &err) < 0)
+			explain(add(p, s, i, "use"), &err);
 	}
 }

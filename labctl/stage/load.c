@@ -20,6 +20,7 @@ void stage_problems_done(struct stage_problems *p)
 {
 	free(p->v);
 	free(p->file);
+	stage_free(p->partial);
 	*p = (struct stage_problems){ 0 };
 }
 
@@ -177,14 +178,29 @@ int stage_list(const char *root, struct strv *ret, struct err *err)
 	return 0;
 }
 
+/* A path: "./x", ".", "../x/stage.json", "stage.json". NULL: the name of a stage. */
+static char *path_of(const char *name)
+{
+	static const char file[] = "stage.json";
+	size_t n = strlen(name), len = sizeof(file) - 1;
+	bool is_file = n >= len && strcmp(name + n - len, file) == 0 &&
+		       (n == len || name[n - len - 1] == '/');
+
+	if (is_file && !fs_is_dir(name))
+		return n == len ? xstrdup(".") : xstrndup(name, n - len);
+	if (strchr(name, '/') || strcmp(name, ".") == 0 || strcmp(name, "..") == 0)
+		return xstrdup(name);
+	return NULL;
+}
+
 int stage_find(const char *root, const char *name, char **ret_dir, struct err *err)
 {
-	auto_free char *dir = NULL;
+	auto_free char *path = path_of(name), *dir = NULL;
 	auto_strv names = { 0 };
 	const char *near;
 
-	if (strchr(name, '/')) {
-		dir = trimmed(name);
+	if (path) {
+		dir = trimmed(path);
 		if (!fs_is_dir(dir))
 			return err_set(err, ERR_NOT_FOUND, 0, "there is no stage directory '%s'",
 				       dir);
@@ -201,6 +217,8 @@ int stage_find(const char *root, const char *name, char **ret_dir, struct err *e
 	if (stage_list(root, &names, err) < 0)
 		return -1;
 	err_set(err, ERR_NOT_FOUND, 0, "no stage '%.64s'", name);
+	if (fs_is_dir(name))
+		return err_hint(err, "for the directory of that name: ./%s", name);
 	near = nearest_name(name, names.v, names.n);
 	if (near)
 		return err_hint(err, "did you mean '%s'? 'labctl stage-list' shows all", near);

@@ -20,6 +20,8 @@ struct stage_problems {
 	struct stage_problem *v;
 	size_t n;
 	char *file; /* the file they are about */
+	struct stage
+		*partial; /* what could be read of it, to look for more; NULL: nothing, or all */
 };
 
 void stage_problems_done(struct stage_problems *p);
@@ -45,8 +47,9 @@ int stage_parse(const char *text, size_t len, const char *file, const char *name
 /* Names of the stages below root, in natural order (stage2 before stage10). */
 int stage_list(const char *root, struct strv *ret, struct err *err) MUST_CHECK;
 
-/* Directory of a stage: a name is looked up below root; something with a '/' is a path to a
- * stage directory. Heap text. ERR_NOT_FOUND suggests the nearest name. */
+/* Directory of a stage: a name is looked up below root; something with a '/', "." and ".." are
+ * paths of a stage directory, or of the stage.json in it. Heap text. ERR_NOT_FOUND suggests the
+ * directory of that name, if there is one, or the nearest name. */
 int stage_find(const char *root, const char *name, char **ret_dir, struct err *err) MUST_CHECK;
 
 #endif

@@ -199,10 +199,12 @@ int stage_parse(const char *text, size_t len, const char *file, const char *name
 	parse_text(text, len, &r, s);
 	total = r.n + r.dropped;
 	reader_steal(&r, file, &found);
-	if (total)
+	if (total) {
 		result = problems_to_err(&found, total, err);
-	else
+		found.partial = steal_ptr(&s);
+	} else {
 		*ret = steal_ptr(&s);
+	}
 	if (problems) {
 		stage_problems_done(problems);
 		*problems = found;

@@ -29,12 +29,13 @@ teardown_file() { rm -rf "$WORLD"; }
 		"$WORLD/stages/typing/stage.json" >"$WORLD/new.json"
 	mv "$WORLD/new.json" "$WORLD/stages/typing/stage.json"
 	try "$LABCTL_BIN" stage-validate typing
-	expect 4 ": checks?1?.use: there is no check 'ipv4.foward'" "hint: did you mean 'ipv4.forward'?" \
-		": checks?2?.use: check 'ipv4.ttl' has no key 'form'" 'its keys are: use points from to' \
+	expect 4
+	expect_out ": checks?1?.use: there is no check 'ipv4.foward'" "hint: did you mean 'ipv4.forward'?" \
+		": checks?2?.form: check 'ipv4.ttl' has no key 'form'" 'its keys are: use points from to' \
 		": checks?3?.from: there is no client 'client3'" ': checks?3?.to: expected the name of a client' \
 		': checks?4?.pps: expected a whole number' "stage.json' has 5 problems"
 	line=$(grep -n foward "$WORLD/stages/typing/stage.json" | cut -d: -f1)
-	[[ $stderr == *"stage.json:$((line - 1)): checks[1].use"* ]]
+	[[ $output == *"stage.json:$((line - 1)): checks[1].use"* ]]
 	try "$LABCTL_BIN" --json stage-validate typing
 	[ "$status" -eq 4 ]
 	[ "$(jq -c '[.valid, (.problems | length)]' <<<"$output")" = '[false,5]' ]

@@ -104,9 +104,15 @@ L() { lab t-verbs "$@"; }
 	for verb in 'stage-validate' 'stage-start --dry-run' 'stage-start'; do
 		[ "$verb" != stage-start ] || need root
 		try L $verb broken
+		# they are the result of one verb, and in the way of the other
+		[ "$verb" != stage-validate ] || {
+			expect 4
+			stderr=$output output=
+		}
 		expect 4 'broken/stage.json:2: networks.tv1' "'mtv'" "did you mean 'mtu'" '198.18.9.1' "'tv7'" \
 			'stage.json'"'"' has ' problems
 		[ -z "$output" ]
+		[ "$verb" = stage-validate ] || expect 4 "then: labctl stage-validate $WORLD/stages/broken/stage.json"
 	done
 	assert_nothing_left
 	try L --json stage-validate broken

@@ -4,6 +4,7 @@
 
 #include "base/mem.h"
 #include "grade/complaint.h"
+#include "grade/fit.h"
 
 #include "base/banned.h"
 
@@ -387,6 +388,7 @@ const struct check checks_error[] = {
 		.rfc = "RFC 1812 4.3.3.1",
 		.needs = "arp.reply",
 		.args = "from to",
+		.args_fit = fit_nowhere,
 		.points = 3,
 		.hints = { "What does your router do with a packet to 9.9.9.9?",
 			   "When no network and no route has the destination, the source is told: "

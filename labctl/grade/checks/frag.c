@@ -4,6 +4,7 @@
 
 #include "base/mem.h"
 #include "grade/complaint.h"
+#include "grade/fit.h"
 
 #include "base/banned.h"
 
@@ -339,6 +340,7 @@ const struct check checks_frag[] = {
 		.rfc = "RFC 791 3.2",
 		.needs = "ipv4.forward",
 		.args = "from to",
+		.args_fit = fit_narrow,
 		.points = 4,
 		.hints = { "What if a packet has 1500 bytes and the next network takes 576?",
 			   "Several packets with the same identification: each has the header and "
@@ -362,6 +364,7 @@ const struct check checks_frag[] = {
 		.rfc = "RFC 791 3.2",
 		.needs = "frag.forward",
 		.args = "from to",
+		.args_fit = fit_narrow,
 		.points = 3,
 		.hints = { "What if what is too large is a fragment already?",
 			   "Its pieces belong to the whole, too: they count on from where the "
@@ -379,6 +382,7 @@ const struct check checks_frag[] = {
 		.rfc = "RFC 1191 4",
 		.needs = "ipv4.forward",
 		.args = "from to",
+		.args_fit = fit_narrow,
 		.points = 3,
 		.hints = { "What does TCP ask for by the don't-fragment bit?",
 			   "It wants to hear how large its packets may be: ICMP type 3, code 4, "

@@ -2,6 +2,7 @@
 /* lpm.c - checks of the routing table: longest prefix, default route, no route. */
 #include "base/mem.h"
 #include "grade/complaint.h"
+#include "grade/fit.h"
 
 #include "base/banned.h"
 
@@ -228,6 +229,7 @@ const struct check checks_lpm[] = {
 		.rfc = "RFC 1812 5.2.4.3",
 		.needs = "ipv4.forward",
 		.args = "from to",
+		.args_fit = fit_routes,
 		.points = 5,
 		.hints = { "When several lines of the table match, which one is it?",
 			   "The most specific one: of all that match, the one with the longest "
@@ -251,6 +253,7 @@ const struct check checks_lpm[] = {
 		.rfc = "RFC 1812 5.2.4.3",
 		.needs = "ipv4.forward",
 		.args = "from to",
+		.args_fit = fit_default,
 		.points = 2,
 		.hints = { "What matches when nothing matches?",
 			   "0.0.0.0/0 compares no bit at all: it matches every destination, and "
@@ -268,6 +271,7 @@ const struct check checks_lpm[] = {
 		.rfc = "RFC 1812 5.2.4.3",
 		.needs = "ipv4.forward",
 		.args = "from to",
+		.args_fit = fit_nowhere,
 		.points = 1,
 		.hints = { "And when there is no default route?",
 			   "Then there is no way: ICMP destination unreachable, net unreachable.",

@@ -7,6 +7,7 @@
 
 #include "base/fs.h"
 #include "base/mem.h"
+#include "grade/fit.h"
 #include "grade/trial.h"
 
 #include "base/banned.h"
@@ -322,6 +323,7 @@ const struct check checks_perf[] = {
 		.rfc = "RFC 1812 5.2",
 		.needs = "ipv4.forward",
 		.args = "from to pps size",
+		.args_fit = fit_flow,
 		.points = 2,
 		.hints = { "Where does your program spend its time for one packet?",
 			   "Measure: a profiler, or strace -c. For each packet there should be one "
@@ -364,6 +366,7 @@ const struct check checks_perf[] = {
 		.rfc = "RFC 1812 5.3.6",
 		.needs = "ipv4.forward",
 		.args = "from to frames size",
+		.args_fit = fit_flow,
 		.points = 1,
 		.hints = { "Where are packets while your program works on another one?",
 			   "In the socket's receive buffer, in the kernel. When it is full, what "

@@ -6,6 +6,7 @@
 
 #include "base/mem.h"
 #include "grade/clients.h"
+#include "grade/fit.h"
 
 #include "base/banned.h"
 
@@ -282,6 +283,7 @@ const struct check checks_tcp[] = {
 		.rfc = "RFC 1812 5.2",
 		.needs = "ipv4.forward lpm.match frag.forward frag.refragment frag.df",
 		.args = "from to bytes streams",
+		.args_fit = fit_clients,
 		.points = 2,
 		.hints = { "Ping works: what is different about a transfer?",
 			   "Packets are as large as the network takes, many come right after each "

@@ -5,6 +5,7 @@
 
 #include "base/mem.h"
 #include "grade/clients.h"
+#include "grade/fit.h"
 
 #include "base/banned.h"
 
@@ -212,6 +213,7 @@ const struct check checks_udp[] = {
 		.rfc = "RFC 1812 5.2",
 		.needs = "ipv4.forward lpm.match frag.forward frag.refragment frag.df",
 		.args = "from to datagrams size",
+		.args_fit = fit_clients,
 		.points = 2,
 		.hints = { "UDP does not send again. Which datagrams are missing?",
 			   "Only a few are on their way at a time, so no buffer overflows: what is "
