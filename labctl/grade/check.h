@@ -35,15 +35,19 @@ struct check {
 	const char *id;
 	const char *title; /* what the router must do: "answers who-has for its own address" */
 	const char *rfc;   /* "RFC 826" */
-	const char *needs; /* ids, a space between them; NULL: none */
-	const char *args;  /* keys beside use and points that a stage may give; NULL: none */
-	fit_fn *args_fit;  /* do they go with the topology? NULL: by their names (fit.h) */
-	unsigned points;   /* when the stage says nothing */
-	bool rough;	   /* who fails it may be in any state: the program is started again */
+	const char *
+		needs; /* ids, a space between them; NULL: none. Tried only once these are usable */
+	const char *args; /* keys beside use and points that a stage may give; NULL: none */
+	fit_fn *args_fit; /* do they go with the topology? NULL: by their names (fit.h) */
+	unsigned points;  /* when the stage says nothing */
+	bool rough;	  /* who fails it may be in any state: the program is started again */
 	const char *hints[HINTS]; /* a ladder: a question, a direction, nearly the answer */
 	const char *explain;	  /* a page on the behaviour, for --explain */
 	/* True: passed. False: trial_fail() or trial_error() was called. */
 	bool (*run)(struct trial *t);
+	/* After a failure: can the checks that need this one be tried all the same? NULL: no. What
+	 * it records about its own trial is not reported. */
+	bool (*usable)(struct trial *t);
 };
 
 /* One file's rows, which end with an all-zero one. */

@@ -281,17 +281,17 @@ bool trial_warm_up(struct trial *t, const struct path *p, const struct station *
 	return trial_fail(t, "the router does not deliver datagrams to %s", ip4_text(to->ip).s);
 }
 
-/* Remembers how slow this router is on this computer: silence is listened to accordingly. */
-static bool timed_await(struct trial *t, const struct place *at, const struct want *w)
+bool trial_crosses(struct trial *t)
 {
-	uint64_t start = clock_mono_ns(), took;
+	struct station from, to;
+	struct path p, back;
 
-	if (!trial_await(t, at, w))
+	if (!trial_path(t, &p))
 		return false;
-	took = clock_mono_ns() - start;
-	if (took > t->g->slowest_ns)
-		t->g->slowest_ns = took;
-	return true;
+	back = path_back(&p);
+	from = place_station(p.from);
+	to = place_station(p.to);
+	return trial_warm_up(t, &p, &to) && trial_warm_up(t, &back, &from);
 }
 
 static struct want greeting(const struct station *asker)
@@ -305,12 +305,15 @@ static struct want greeting(const struct station *asker)
 	return reply;
 }
 
-bool trial_greets(struct trial *t, const struct station *asker, unsigned patience_ms)
+bool trial_greets(struct trial *t, const struct station *asker, const struct macaddr *to,
+		  unsigned patience_ms)
 {
 	struct frame ask = arp_ask(asker, asker->at->router_ip);
 	struct want reply = greeting(asker);
 
 	reply.patience_ms = patience_ms;
+	if (to)
+		ask.eth.dst = *to;
 	return trial_send(t, asker->at, &ask) && trial_await(t, asker->at, &reply);
 }
 
@@ -324,32 +327,76 @@ static bool send_control(struct trial *t, const struct place *at, const struct f
 	return sent;
 }
 
-bool control_arp(struct trial *t, const struct path *p)
+/* Remembers how slow this router is on this computer: silence is listened to accordingly. */
+static bool timed_await(struct trial *t, const struct place *at, const struct want *w)
 {
-	struct station me = place_station(p->from);
-	struct frame ask = arp_ask(&me, p->from->router_ip);
-	struct want reply = greeting(&me);
+	uint64_t start = clock_mono_ns(), took;
 
-	return send_control(t, p->from, &ask) && timed_await(t, p->from, &reply);
+	if (!trial_await(t, at, w))
+		return false;
+	took = clock_mono_ns() - start;
+	if (took > t->g->slowest_ns)
+		t->g->slowest_ns = took;
+	return true;
 }
 
-bool control_forward(struct trial *t, const struct path *p)
+static bool sends_on(struct trial *t, const struct path *p, unsigned patience_ms)
 {
 	struct station from = place_station(p->from), to = place_station(p->to);
 	struct frame out = trial_datagram(t, &from, &to, 32);
 	struct want w = forwarded_want(p, &out, 0);
 
+	w.patience_ms = patience_ms;
 	return send_control(t, p->from, &out) && timed_await(t, p->to, &w);
+}
+
+static bool echoes(struct trial *t, const struct place *at, unsigned patience_ms)
+{
+	struct station me = place_station(at);
+	struct frame request = trial_echo(t, &me, at->router_ip, 32);
+	struct want reply = { .frame = request,
+			      .all = F(ETH_TYPE) | F(ICMP_TYPE) | F(ICMP_ID) | F(ICMP_SEQ),
+			      .patience_ms = patience_ms };
+
+	reply.frame.icmp.type = ICMP_ECHO_REPLY;
+	return send_control(t, at, &request) && timed_await(t, at, &reply);
+}
+
+bool trial_life(struct trial *t, const struct place *at, unsigned patience_ms)
+{
+	struct station me = place_station(at);
+	struct frame ask = arp_ask(&me, at->router_ip);
+	struct want reply = greeting(&me);
+
+	if (at->life == LIFE_FORWARD)
+		return sends_on(t, &(struct path){ at, at->across }, patience_ms);
+	if (at->life == LIFE_ECHO)
+		return echoes(t, at, patience_ms);
+	reply.patience_ms = patience_ms;
+	return send_control(t, at, &ask) && timed_await(t, at, &reply);
+}
+
+bool control_life(struct trial *t, const struct path *p)
+{
+	return trial_life(t, p->from, 0);
+}
+
+bool control_forward(struct trial *t, const struct path *p)
+{
+	return sends_on(t, p, 0);
 }
 
 bool trial_alive(struct trial *t, const struct path *p)
 {
-	return trial_alive_or(t, p, "the router no longer answers who-has for its own address");
+	return trial_alive_or(t, p,
+			      p->from->life == LIFE_ARP || p->from->life == LIFE_NONE
+				      ? "the router no longer answers who-has for its own address"
+				      : "the router no longer does its work");
 }
 
 bool trial_alive_or(struct trial *t, const struct path *p, const char *lesson)
 {
-	if (control_arp(t, p))
+	if (control_life(t, p))
 		return true;
 	if (t->verdict == VERDICT_ERROR)
 		return false;

@@ -12,6 +12,7 @@
 #include "base/mem.h"
 #include "base/rights.h"
 #include "grade/fair.h"
+#include "grade/neighbour.h"
 #include "grade/pcap.h"
 #include "grade/program.h"
 #include "grade/results.h"
@@ -70,13 +71,14 @@ static int add_place(struct grader *g, size_t client, const struct stage_interfa
 	struct place p = { .client = &g->stage->clients[client],
 			   .net = net,
 			   .network = ifc->network,
+			   .ifname = ifc->name,
 			   .mac = lab_client_mac(ifc),
 			   .ip = ip4_number(&ifc->address.addr),
 			   .sink = -1 };
 
 	if (net->has_router && seat->ifname[0]) {
 		p.router_ip = ip4_number(&net->router);
-		p.router_mac = seat->mac;
+		p.seat_mac = p.router_mac = seat->mac;
 	}
 	if (probe_add_port(g->probe, ns, ifc->name, &p.port, err) < 0 ||
 	    netns_run(ns, sink_open, &sink, err) < 0)
@@ -85,6 +87,17 @@ static int add_place(struct grader *g, size_t client, const struct stage_interfa
 	p.sink_port = sink.port;
 	*array_push(g->places, g->n_places) = p;
 	return 0;
+}
+
+static const struct place *place_across(const struct grader *g, const struct place *p)
+{
+	for (size_t i = 0; i < g->n_places; i++) {
+		const struct place *o = &g->places[i];
+
+		if (p->router_ip && o->router_ip && o->network != p->network)
+			return o;
+	}
+	return NULL;
 }
 
 static int add_places(struct grader *g, struct err *err)
@@ -99,6 +112,8 @@ static int add_places(struct grader *g, struct err *err)
 				return -1;
 		}
 	}
+	for (size_t i = 0; i < g->n_places; i++)
+		g->places[i].across = place_across(g, &g->places[i]);
 	return 0;
 }
 
@@ -211,6 +226,34 @@ static void note_lesson(const struct trial *t, struct result *r)
 	}
 }
 
+/* Is there a check after this one that waits for it? */
+static bool is_needed(const struct results *all, const struct result *r)
+{
+	for (const struct result *o = r + 1; o < all->v + all->n; o++) {
+		if ((o->selected || o->needed) && check_needs(o->check, r->check->id))
+			return true;
+	}
+	return false;
+}
+
+/* What a check is about may be wrong in a way that hides nothing behind it. */
+static int note_blocks(struct grader *g, struct result *r, struct err *err)
+{
+	struct trial t = { .g = g, .check = r->check, .args = r->entry->args };
+
+	r->blocks = r->verdict != VERDICT_PASS;
+	if (r->verdict != VERDICT_FAIL || !r->check->usable || !is_needed(g->results, r))
+		return 0;
+	t.rng = rng_for(g->options->seed, "usable");
+	if (program_revive(g, &t, err) == 0 && !t.reason && probe_forget(g->probe, err) == 0) {
+		g->trial = &t;
+		r->blocks = !r->check->usable(&t);
+		g->trial = NULL;
+	}
+	trial_done(&t);
+	return err_if_interrupted(err);
+}
+
 static int try_check(struct grader *g, struct result *r, struct err *err)
 {
 	struct trial t = { .g = g, .check = r->check, .args = r->entry->args };
@@ -232,6 +275,7 @@ static int try_check(struct grader *g, struct result *r, struct err *err)
 	if (g->runner)
 		program_note_end(g, &t);
 	r->verdict = t.verdict;
+	r->waits_for = t.waits_for;
 	r->points = t.verdict == VERDICT_PASS ? r->max_points : 0;
 	r->reason = steal_ptr(&t.reason);
 	r->expected = steal_ptr(&t.expected);
@@ -241,9 +285,18 @@ static int try_check(struct grader *g, struct result *r, struct err *err)
 	if (g->runner && !runner_alive(g->runner))
 		r->output = xstrdup(runner_output(g->runner));
 	trial_done(&t);
-	if (err_if_interrupted(err) < 0)
+	if (err_if_interrupted(err) < 0 || write_pcap(g, r, err) < 0)
 		return -1;
-	return write_pcap(g, r, err);
+	return note_blocks(g, r, err);
+}
+
+static void wait_for(struct result *r, const struct result *blocker)
+{
+	r->blocks = true;
+	r->waits_for = blocker->waits_for ? blocker->waits_for : blocker->id;
+	r->reason =
+		xasprintf("not tried, because %s %s", blocker->id,
+			  blocker->verdict == VERDICT_PENDING ? "was not tried" : "did not pass");
 }
 
 static int try_all(struct grader *g, struct results *all, struct err *err)
@@ -263,18 +316,14 @@ static int try_all(struct grader *g, struct results *all, struct err *err)
 		if (o->progress)
 			o->progress(o->progress_arg, r, done, n, false);
 		if (blocker)
-			r->waits_for = blocker->waits_for ? blocker->waits_for : blocker->id;
-		if (blocker)
-			r->reason = xasprintf("not tried, because %s %s", blocker->id,
-					      blocker->verdict == VERDICT_PENDING ? "was not tried"
-										  : "did not pass");
+			wait_for(r, blocker);
 		else if (try_check(g, r, err) < 0)
 			return -1;
 		if (o->progress)
 			o->progress(o->progress_arg, r, done, n, true);
 		done++;
 		/* Why something else was not tried has to be in the report. */
-		r->selected = r->selected || r->verdict != VERDICT_PASS;
+		r->selected = r->selected || (r->verdict != VERDICT_PASS && r->blocks);
 		stop = o->stop_at_failure && r->verdict != VERDICT_PASS;
 	}
 	return 0;
@@ -366,7 +415,7 @@ static int prove_silence(struct grader *g, char **ret_who, struct err *err)
 static int run_program(struct grader *g, struct results *ret, struct err *err)
 {
 	auto_free char *who = NULL;
-	size_t answered;
+	size_t alive;
 
 	if (prove_silence(g, &who, err) < 0)
 		return -1;
@@ -374,16 +423,14 @@ static int run_program(struct grader *g, struct results *ret, struct err *err)
 		all_errors(ret, who);
 		return 0;
 	}
-	if (program_start(g, &answered, err) < 0)
+	if (program_start(g, &alive, err) < 0)
 		return -1;
-	if (answered || runner_alive(g->runner)) {
-		if (!answered)
-			ret->notice =
-				xasprintf("Your program runs, but in %.0f seconds it answered "
-					  "nobody who asked for the router's address.",
-					  PROGRAM_READY_S * g->slowness);
+	if (!alive && runner_alive(g->runner))
+		ret->notice =
+			xasprintf("Your program runs, but it answered nothing in %.0f seconds.",
+				  PROGRAM_READY_S * g->slowness);
+	if (alive || runner_alive(g->runner))
 		return try_all(g, ret, err);
-	}
 	never_answered(g, ret);
 	return 0;
 }
@@ -393,10 +440,6 @@ static int note_nobody(struct grader *g, struct results *all, struct err *err)
 {
 	auto_free char *who = NULL;
 
-	for (size_t i = 0; i < all->n; i++) {
-		if (all->v[i].verdict == VERDICT_PASS || all->v[i].verdict == VERDICT_ERROR)
-			return 0;
-	}
 	if (probe_forget(g->probe, err) < 0 || prove_silence(g, &who, err) < 0)
 		return -1;
 	if (!who)
@@ -407,7 +450,11 @@ static int note_nobody(struct grader *g, struct results *all, struct err *err)
 
 static int grade_running(struct grader *g, struct results *ret, struct err *err)
 {
-	return try_all(g, ret, err) < 0 ? -1 : note_nobody(g, ret, err);
+	size_t alive;
+
+	if (neighbours_meet(g, g->answer_ns, &alive, err) < 0 || try_all(g, ret, err) < 0)
+		return -1;
+	return alive ? 0 : note_nobody(g, ret, err);
 }
 
 static int run(struct grader *g, struct results *ret, struct err *err)
@@ -418,6 +465,7 @@ static int run(struct grader *g, struct results *ret, struct err *err)
 	    calibrate(g, err) < 0)
 		return -1;
 	probe_on_frame(g->probe, on_frame, g);
+	g->results = ret;
 	if (judge_fairness(g, ret, &fair, err) < 0)
 		return -1;
 	if (!fair)

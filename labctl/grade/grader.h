@@ -17,16 +17,28 @@
 #include "grade/runner.h"
 #include "net/kernel_watch.h"
 
+/* The best sign of life that the router gives at a place. */
+enum life {
+	LIFE_NONE,
+	LIFE_FORWARD, /* a datagram gets through it */
+	LIFE_ECHO,    /* it answers echo requests */
+	LIFE_ARP,     /* it answers who-has for its address */
+};
+
 /* A client's interface: where the grader sends and listens. */
 struct place {
 	const struct stage_client *client;
 	const struct stage_network *net;
-	size_t network; /* index in the stage */
-	unsigned port;	/* of the probe */
+	size_t network;	    /* index in the stage */
+	unsigned port;	    /* of the probe */
+	const char *ifname; /* the client's; borrowed */
 	struct macaddr mac;
 	uint32_t ip;
-	uint32_t router_ip;	   /* 0: the network does not reach the seat */
-	struct macaddr router_mac; /* of the seat's interface */
+	uint32_t router_ip;	    /* 0: the network does not reach the seat */
+	struct macaddr seat_mac;    /* of the seat's interface */
+	struct macaddr router_mac;  /* what reaches the router (neighbour.h) */
+	enum life life;		    /* when the program was started */
+	const struct place *across; /* a place on another of the router's networks; NULL: none */
 	int sink; /* a UDP socket of the client: its kernel takes what comes there */
 	uint16_t sink_port;
 };
@@ -46,8 +58,9 @@ struct result {
 	char *output;		/* the program's last words, when it ended; NULL */
 	double ms;
 	bool selected;	       /* false: not asked for (--only, --failed) */
-	const char *waits_for; /* pending: the id that was not passed; NULL: see reason */
 	bool needed;	       /* not asked for, but tried first: what was asked for needs it */
+	bool blocks;	       /* what needs it cannot be tried */
+	const char *waits_for; /* pending: the id of the check that blocks it; borrowed */
 };
 
 struct results {
@@ -95,10 +108,10 @@ struct grader {
 	struct kernel_watch *kernel; /* of the seat, for the whole check */
 	struct place *places;
 	size_t n_places;
-	struct runner *runner;	     /* NULL: not ours */
-	const struct place *greeter; /* where it answered when it was started; NULL: nowhere */
-	bool restart;		     /* it failed a rough check */
-	uint32_t *taken;	     /* addresses that guests have had */
+	struct runner *runner;	 /* NULL: not ours */
+	bool restart;		 /* it failed a rough check */
+	struct results *results; /* of the checks so far */
+	uint32_t *taken;	 /* addresses that guests have had */
 	size_t n_taken;
 	uint64_t answer_ns;  /* how long an answer is waited for */
 	uint64_t slowest_ns; /* the slowest answer of a control so far */

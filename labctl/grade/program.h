@@ -13,9 +13,9 @@ struct trial;
 
 #define PROGRAM_READY_S 5 /* until it answers, on an idle computer */
 
-/* Starts it and waits until it answers on every network, or for as long as that may take.
- * *ret_answered: on how many it did. ERR_ENV: there was nothing to start. */
-int program_start(struct grader *g, size_t *ret_answered, struct err *err) MUST_CHECK;
+/* Starts it and waits until it answers at every place, or for as long as that may take.
+ * *ret_alive: at how many it did. ERR_ENV: there was nothing to start. */
+int program_start(struct grader *g, size_t *ret_alive, struct err *err) MUST_CHECK;
 
 /* Before a check: a program that ended, or that is not itself any more, is started again: one fault
  * must not fail the checks after it. Where that does not help, the trial has its verdict. -1: the

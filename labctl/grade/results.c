@@ -116,8 +116,7 @@ const struct result *results_blocked_by(const struct results *all, const struct 
 
 		if (o == r)
 			break;
-		if ((o->selected || o->needed) && o->verdict != VERDICT_PASS &&
-		    check_needs(r->check, o->check->id))
+		if ((o->selected || o->needed) && o->blocks && check_needs(r->check, o->check->id))
 			return o;
 	}
 	return NULL;

@@ -47,6 +47,24 @@ bool trial_error(struct trial *t, const struct err *err)
 	return false;
 }
 
+bool trial_waits_for(struct trial *t, const char *id)
+{
+	const struct results *all = t->g->results;
+
+	for (size_t i = 0; all && i < all->n; i++) {
+		const struct result *r = &all->v[i];
+
+		if (strcmp(r->check->id, id) != 0 || !(r->selected || r->needed) ||
+		    r->verdict == VERDICT_PASS)
+			continue;
+		trial_fail(t, "not tried, because %s did not pass", r->id);
+		t->verdict = VERDICT_PENDING;
+		t->waits_for = r->waits_for ? r->waits_for : r->id;
+		return true;
+	}
+	return false;
+}
+
 static bool args_error(struct trial *t, const char *text, const char *value)
 {
 	struct err e = { 0 };

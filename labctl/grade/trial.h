@@ -47,6 +47,7 @@ struct trial {
 	struct rng rng; /* this check's own stream */
 	enum verdict verdict;
 	char *reason;
+	const char *waits_for; /* pending: borrowed id */
 	json_t *expected, *seen;
 	struct evidence evidence;
 	struct station *answering; /* guests that the grader answers ARP for */
@@ -62,6 +63,9 @@ void trial_done(struct trial *t);
 /* Verdicts. Always return false. */
 bool trial_fail(struct trial *t, const char *fmt, ...) PRINTF_LIKE(2, 3);
 bool trial_error(struct trial *t, const struct err *err);
+/* When the stage's check with this id was not passed, the one being tried cannot be judged: true
+ * after recording that it is pending. False: that check was passed, or is not asked for. */
+bool trial_waits_for(struct trial *t, const char *id);
 
 /* The stage's arguments. */
 
@@ -150,6 +154,9 @@ const struct frame *trial_deliver(struct trial *t, const struct path *p, const s
  * lost while it asks, and that is for another check to say. Fails when none arrives. */
 bool trial_warm_up(struct trial *t, const struct path *p, const struct station *to);
 
+/* Do datagrams between the path's own clients get through, both ways? For struct check.usable. */
+bool trial_crosses(struct trial *t);
+
 /* Silence. */
 
 /* Something sent that must not lead to something else. */
@@ -163,15 +170,19 @@ struct taboo {
 
 /* Positive controls: is the router alive? They record no lesson. */
 typedef bool control_fn(struct trial *t, const struct path *p);
-control_fn control_arp;	    /* who-has for its address at p->from is answered */
+control_fn control_life;    /* it answers at p->from: who-has, or what it does answer there */
 control_fn control_forward; /* a good datagram goes through; nothing about it is judged */
 
-/* control_arp() as a step of a check: with a lesson, or with another one than the usual. */
+/* control_life() as a step of a check: with a lesson, or with another one than the usual. */
 bool trial_alive(struct trial *t, const struct path *p);
 bool trial_alive_or(struct trial *t, const struct path *p, const char *lesson);
-/* Is who-has for the router's address, asked by this station, answered within this time? Records
- * no lesson. */
-bool trial_greets(struct trial *t, const struct station *asker, unsigned patience_ms);
+/* The router's best sign of life at this place, asked for once; no lesson. 0: an answer's usual
+ * time. */
+bool trial_life(struct trial *t, const struct place *at, unsigned patience_ms);
+/* Is who-has for the router's address, asked by this station, answered within this time? Asked by
+ * broadcast, or of one MAC. Records no lesson. */
+bool trial_greets(struct trial *t, const struct station *asker, const struct macaddr *to,
+		  unsigned patience_ms);
 
 /* This datagram itself, wherever it turns up, whatever was done to it; an ICMP error about it is
  * something else. */

@@ -38,14 +38,17 @@ broken() { printf 'python3 %s/tests/routers/stage1_mutants.py %s' "$LABCTL_TREE"
 	expect_out 'FAIL  ipv4.ttl' '0 of 1 passed'
 	[[ $output != *arp.reply* ]]
 	try C --only ipv4.ttl --run "$(broken arp-reply-not-unicast)"
+	expect 0
+	[[ $output != *arp.reply* ]]
+	try C --only ipv4.ttl --run "$(broken ipv4-forward-not)"
 	expect 1
-	expect_out 'FAIL  arp.reply' 'wait  2 more checks wait for arp.reply' '0 of 3 passed'
+	expect_out 'FAIL  ipv4.forward' 'wait  ipv4.ttl *waits for ipv4.forward' '0 of 2 passed'
 }
 
-@test "--failed: what failed last time, and that was all three" {
+@test "--failed: what failed last time, and that was both" {
 	try C --failed --run "$(broken ipv4-ttl-kept)"
 	expect 1
-	expect_out 'pass  arp.reply' 'FAIL  ipv4.ttl' '2 of 3 passed'
+	expect_out 'pass  ipv4.forward' 'FAIL  ipv4.ttl' '1 of 2 passed'
 	try C --failed --run "$(broken ipv4-ttl-kept)"
 	expect 1
 	expect_out 'FAIL  ipv4.ttl' '0 of 1 passed'
@@ -55,7 +58,7 @@ broken() { printf 'python3 %s/tests/routers/stage1_mutants.py %s' "$LABCTL_TREE"
 @test "--watch --hint: one more hint each time a file is saved" {
 	rm -r "$LABCTL_STATE/grade"
 	background "$BATS_TEST_TMPDIR/out" 'save a file to grade again' \
-		"$LABCTL_BIN" --lab t-chk check --watch --hint --run "$(broken arp-reply-not-unicast)"
+		"$LABCTL_BIN" --lab t-chk check --watch --hint --run "$(broken ipv4-forward-not)"
 	said() { [ "$(grep -c 'save a file to grade again' "$BATS_TEST_TMPDIR/out")" -eq "$1" ]; }
 	grep -q 'Hint 1' "$BATS_TEST_TMPDIR/out"
 	run ! grep -q 'Hint 2' "$BATS_TEST_TMPDIR/out"
@@ -63,7 +66,7 @@ broken() { printf 'python3 %s/tests/routers/stage1_mutants.py %s' "$LABCTL_TREE"
 	wait_for 60 said 2
 	kill "$started"
 	wait "$started" || true
-	[ "$(grep -c 'FAIL  arp.reply' "$BATS_TEST_TMPDIR/out")" -eq 3 ]
+	[ "$(grep -c 'FAIL  ipv4.forward' "$BATS_TEST_TMPDIR/out")" -eq 3 ]
 	[ "$(grep -c 'Hint 2' "$BATS_TEST_TMPDIR/out")" -eq 1 ]
 	run ! grep -q 'Hint 3' "$BATS_TEST_TMPDIR/out"
 }

@@ -225,7 +225,7 @@ def arp_resolve_ignores_reply():
         old(self, interface, data)
 
 
-@mutant("arp.resolve", "while the router waits for an ARP reply it does nothing else")
+@mutant("arp.resolve arp.queue", "while the router waits for an ARP reply it does nothing else")
 def arp_resolve_waits():
     @around(ref.Neighbours, "send")
     def send(old, self, interface, address, packet, origin):
@@ -255,6 +255,23 @@ def arp_queue_oldest():
 
 
 # Ethernet
+
+@mutant("eth.mac", "which is not the MAC of that interface")
+def eth_mac_own():
+    @around(ref.Interface, "__init__")
+    def init(old, self, description):
+        old(self, description)
+        self.mac = b"\x02\xaa" + self.mac[2:]
+
+
+@mutant("eth.mac", "which is not the MAC of that interface")
+def eth_mac_one_for_all():
+    @around(ref.Router, "__init__")
+    def init(old, self, lab):
+        old(self, lab)
+        for interface in self.interfaces:
+            interface.mac = self.interfaces[0].mac
+
 
 @mutant("eth.rewrite", "the source MAC is")
 def eth_rewrite_source():
@@ -293,7 +310,7 @@ def eth_other_all():
 
 # IPv4
 
-@mutant("ipv4.forward", "did not deliver the datagram")
+@mutant("arp.resolve", "did not ask who has the address of the next hop")
 def ipv4_forward_not():
     ref.Router.forward = lambda self, packet: None
 
@@ -314,7 +331,7 @@ def ipv4_forward_udp_only():
             old(self, packet)
 
 
-@mutant("ipv4.forward", "the payload is")
+@mutant("ipv4.forward ipv4.preserve", "the payload is")
 def ipv4_forward_damaged():
     on_forward(lambda data: data[:-1] + bytes([data[-1] ^ 1]))
 

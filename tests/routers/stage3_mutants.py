@@ -59,7 +59,7 @@ def any_hardware():
 
 # Forwarding
 
-@mutant("ipv4.forward", "did not deliver the datagram")
+@mutant("arp.resolve", "did not ask who has the address of the next hop")
 def wrong_netmask():
     @around(base.Router, "next_hop")
     def next_hop(old, self, destination):

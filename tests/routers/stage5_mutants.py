@@ -10,7 +10,7 @@ from lib.packets import (DONT_FRAGMENT, FRAGMENTATION_NEEDED, MORE_FRAGMENTS, NE
                          UNREACHABLE, checksum)
 
 # Below what fits into net3: frag.* must not notice.
-basics(large=300)
+basics(large=300, also="frag.forward frag.df")
 
 
 def on_pieces(change):

@@ -10,7 +10,7 @@ from lib import base, packets
 from lib.mutants import MUTANTS, around, basics, main, mutant
 from lib.packets import TCP
 
-basics()
+basics(also="udp.transfer")
 
 
 def slow_path_only():

@@ -54,6 +54,22 @@ static bool arp_reply(struct trial *t)
 	return !t->reason;
 }
 
+/* A router that lives can be tried with a static neighbour. */
+static bool arp_reply_usable(struct trial *t)
+{
+	for (size_t i = 0; i < t->g->n_places; i++) {
+		if (t->g->places[i].life != LIFE_NONE)
+			return true;
+	}
+	return false;
+}
+
+/* Who answers no who-has at all would pass every check of silence. */
+static bool is_mute(struct trial *t, const struct path *p)
+{
+	return p->from->life != LIFE_ARP && trial_waits_for(t, "arp.reply");
+}
+
 /* arp.reply.other */
 
 /* Any ARP frame to this asker would be an answer. */
@@ -77,7 +93,7 @@ static bool arp_reply_other(struct trial *t)
 	struct taboo v[3];
 	struct path p;
 
-	if (!trial_path(t, &p) || !trial_guest(t, p.from, &stranger))
+	if (!trial_path(t, &p) || is_mute(t, &p) || !trial_guest(t, p.from, &stranger))
 		return false;
 	for (size_t i = 0; i < ARRAY_SIZE(asker); i++) {
 		if (!trial_guest(t, p.from, &asker[i]))
@@ -94,7 +110,7 @@ static bool arp_reply_other(struct trial *t)
 	ask.arp.op = ARP_REPLY;
 	v[2] = silent_arp(&asker[2], &ask, "an ARP reply",
 			  "the router answers an ARP reply: only requests are answered");
-	return trial_forbid(t, &p, v, ARRAY_SIZE(v), control_arp);
+	return trial_forbid(t, &p, v, ARRAY_SIZE(v), control_life);
 }
 
 /* arp.malformed */
@@ -120,7 +136,7 @@ static bool arp_malformed(struct trial *t)
 	struct frame ask, cut = { .has = LAYER_ETH };
 	struct path p;
 
-	if (!trial_path(t, &p))
+	if (!trial_path(t, &p) || is_mute(t, &p))
 		return false;
 	for (size_t i = 0; i < ARRAY_SIZE(asker); i++) {
 		if (!trial_guest(t, p.from, &asker[i]))
@@ -140,7 +156,7 @@ static bool arp_malformed(struct trial *t)
 	v[ARRAY_SIZE(cases)] =
 		silent_arp(&asker[ARRAY_SIZE(cases)], &cut, "an ARP frame that ends after 10 bytes",
 			   "the router answers an ARP frame that is cut off");
-	return trial_forbid(t, &p, v, ARRAY_SIZE(v), control_arp);
+	return trial_forbid(t, &p, v, ARRAY_SIZE(v), control_life);
 }
 
 /* arp.resolve */
@@ -206,7 +222,7 @@ static bool asks_once(struct trial *t, const struct path *p)
 		if (i == 4 && !trial_alive_or(t, p, deaf))
 			return false;
 		if (i < 4 ? !trial_send(t, p->from, &out)
-			  : !trial_forbid(t, p, &none, 1, control_arp))
+			  : !trial_forbid(t, p, &none, 1, control_life))
 			return false;
 	}
 	for (size_t i = start; i < probe_count(t->g->probe); i++) {
@@ -271,10 +287,15 @@ static bool arp_queue(struct trial *t)
 	first = trial_datagram(t, &from, &guest, 32);
 	last = trial_datagram(t, &from, &guest, 32);
 	question = question_about(&guest);
-	if (!trial_send(t, p.from, &first) || !trial_expect(t, p.to, &question) ||
-	    !trial_send(t, p.from, &last))
+	if (!trial_send(t, p.from, &first))
+		return false;
+	if (!trial_await(t, p.to, &question) && trial_waits_for(t, "arp.resolve"))
+		return false;
+	if (!trial_expect(t, p.to, &question) || !trial_send(t, p.from, &last))
 		return false;
 	/* Once this is answered, the router has seen the second datagram. */
+	if (!control_life(t, &p) && trial_waits_for(t, "arp.resolve"))
+		return false;
 	if (!trial_alive_or(t, &p, deaf))
 		return false;
 	trial_answer(t, &guest);
@@ -366,6 +387,7 @@ const struct check checks_arp[] = {
 			"alone.\n"
 			"A neighbour that knows you already may ask again by unicast, to confirm.",
 		.run = arp_reply,
+		.usable = arp_reply_usable,
 	},
 	{
 		.id = "arp.reply.other",
@@ -410,7 +432,7 @@ const struct check checks_arp[] = {
 		.id = "arp.resolve",
 		.title = "asks for unknown neighbours, at most once a second",
 		.rfc = "RFC 1122 2.3.2.1",
-		.needs = "ipv4.forward", /* what it sends is what it forwards */
+		.needs = "arp.reply",
 		.args = "from to",
 		.points = 2,
 		.hints = { "How does your router learn the MAC of the station it forwards to?",
@@ -426,6 +448,7 @@ const struct check checks_arp[] = {
 			   "not each cause a new request: at most one a second for each target "
 			   "(RFC 1122 2.3.2.1).",
 		.run = arp_resolve,
+		.usable = trial_crosses,
 	},
 	{
 		.id = "arp.queue",

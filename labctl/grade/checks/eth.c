@@ -5,6 +5,60 @@
 
 #include "base/banned.h"
 
+/* eth.mac */
+
+/* The frame in which the router answers there; its sign of life has been given. */
+static const struct seen *its_answer(const struct trial *t, const struct place *at)
+{
+	const struct place *where = at->life == LIFE_FORWARD ? at->across : at;
+
+	for (size_t i = probe_count(t->g->probe); i-- > t->since;) {
+		const struct seen *s = probe_get(t->g->probe, i);
+
+		if (!s->sent && s->port == where->port && !trial_is_flooded(t, s) &&
+		    (!(s->f.has & LAYER_ARP) || s->f.arp.spa == where->router_ip))
+			return s;
+	}
+	return NULL;
+}
+
+static bool uses_own_mac(struct trial *t, const struct place *at)
+{
+	const struct place *where = at->life == LIFE_FORWARD ? at->across : at;
+	struct want w = { .what = "the router's frame", .judge = F(ETH_SRC) };
+	const struct seen *s;
+
+	if (!trial_life(t, at, 0)) {
+		if (t->verdict == VERDICT_ERROR || trial_waits_for(t, "arp.reply"))
+			return false;
+		return trial_fail(t, "the router answers nothing on %s", at->net->name);
+	}
+	s = its_answer(t, at);
+	if (!s || macaddr_equal(&s->f.eth.src, &where->seat_mac))
+		return true;
+	w.frame.has = LAYER_ETH;
+	w.frame.eth.src = where->seat_mac;
+	trial_judge(t, &w, &s->f);
+	return trial_fail(t,
+			  "the router sends from %s on %s, which is not the MAC of that interface "
+			  "(%s)",
+			  mac_text(&s->f.eth.src).s, where->net->name,
+			  mac_text(&where->seat_mac).s);
+}
+
+static bool eth_mac(struct trial *t)
+{
+	const struct place *at;
+
+	for (size_t i = 0; (at = trial_place(t, i)); i++) {
+		if (!uses_own_mac(t, at))
+			return false;
+	}
+	return !t->reason;
+}
+
+/* eth.rewrite */
+
 static bool rewritten(struct trial *t, const struct path *p)
 {
 	struct station from = place_station(p->from), to = place_station(p->to);
@@ -51,6 +105,26 @@ static bool eth_other(struct trial *t)
 }
 
 const struct check checks_eth[] = {
+	{
+		.id = "eth.mac",
+		.title = "uses the MAC address of its interface",
+		.rfc = "RFC 826",
+		.needs = "arp.reply",
+		.args = "on",
+		.points = 1,
+		.hints = { "Which MAC address does 'ip link show net1' show?",
+			   "Each of your interfaces has a MAC address of its own. The lab tells it "
+			   "to you; do not invent one.",
+			   "Read networks.net1.mac from the file that LAB_FILE names, or "
+			   "/sys/class/net/net1/address." },
+		.explain = "Neighbours learn the router's MAC address by ARP and send there, "
+			   "whatever it is, so a made-up\n"
+			   "address works in this lab. On a real network card it does not: the "
+			   "card only lets through\n"
+			   "frames to its own address, and switches may block a port that uses "
+			   "another one.",
+		.run = eth_mac,
+	},
 	{
 		.id = "eth.rewrite",
 		.title = "sends from its own MAC on that network, to the next hop's",

@@ -34,6 +34,8 @@ static struct want echo_reply(const struct trial *t, const struct frame *request
 			  .missing = "the router did not answer an echo request to its own address",
 			  .frame = *request,
 			  .all = F(ETH_TYPE) | F(IPV4_PROTO) | F(IPV4_DST) | F(ICMP_TYPE),
+			  .any = F(ICMP_ID) | F(ICMP_SEQ),
+			  .mark = true,
 			  .means = answers_no_other,
 			  .means_arg = t };
 
@@ -118,6 +120,19 @@ static bool icmp_echo(struct trial *t)
 	       answered_once(t, &p);
 }
 
+static bool icmp_echo_usable(struct trial *t)
+{
+	struct frame request;
+	struct station from;
+	struct path p;
+
+	if (!trial_path(t, &p))
+		return false;
+	from = place_station(p.from);
+	request = trial_echo(t, &from, p.from->router_ip, 56);
+	return answers(t, p.from, &request, NULL, 0);
+}
+
 /* icmp.echo.fields */
 
 static bool icmp_echo_fields(struct trial *t)
@@ -184,6 +199,7 @@ const struct check checks_icmp[] = {
 		.explain = "ping is the first thing anybody tries. The reply comes from the very "
 			   "address that was asked.",
 		.run = icmp_echo,
+		.usable = icmp_echo_usable,
 	},
 	{
 		.id = "icmp.echo.fields",

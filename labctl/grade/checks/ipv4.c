@@ -331,7 +331,7 @@ const struct check checks_ipv4[] = {
 		.id = "ipv4.forward",
 		.title = "delivers packets, payload intact, once",
 		.rfc = "RFC 1812 5.2",
-		.needs = "arp.reply",
+		.needs = "arp.reply arp.resolve",
 		.args = "from to",
 		.points = 3,
 		.hints = { "Which of your networks does the destination address belong to?",
@@ -345,6 +345,7 @@ const struct check checks_ipv4[] = {
 			   "on, both ways, whatever\n"
 			   "protocol it carries, and exactly once.",
 		.run = ipv4_forward,
+		.usable = trial_crosses,
 	},
 	{
 		.id = "ipv4.ttl",

@@ -31,8 +31,9 @@ def around(owner, name):
     return replace
 
 
-def basics(large=1000):
-    """The mutants of what every stage begins with: arp.reply, and ipv4.forward."""
+def basics(large=1000, also=""):
+    """The mutants of what every stage begins with: arp.reply, and ipv4.forward. also: the stage's further checks that
+    send large datagrams."""
     @mutant("arp.reply", "did not answer who-has for its own address")
     def answers_no_arp():
         @around(base.Interface, "send")
@@ -40,7 +41,7 @@ def basics(large=1000):
             if kind != ETH_ARP or payload[7] != ARP_REPLY:
                 old(self, mac, kind, payload)
 
-    @mutant("ipv4.forward", "the router did not deliver the datagram")
+    @mutant("ipv4.forward " + also, "the router did not deliver the datagram")
     def forwards_nothing_large():
         @around(base.Router, "transmit")
         def transmit(old, self, packet, interface, neighbour):
