@@ -146,6 +146,9 @@ void completion_bash(FILE *out);
 void completion_zsh(FILE *out);
 void completion_fish(FILE *out);
 
+/* The drift that lab_status() found, with its remedies; nothing for none. */
+void drift_print(const char *head, json_t *drift);
+
 /* Prints one JSON document (stolen) on stdout. */
 void print_json(json_t *doc);
 

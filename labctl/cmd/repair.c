@@ -2,10 +2,32 @@
 /* repair.c - the verbs repair and gc. */
 #include "cmd/command.h"
 
+#include <string.h>
+
 #include "lab/leftovers.h"
 #include "lab/session.h"
 
 #include "base/banned.h"
+
+/* Faults that mend by the same command, one after the other, have it once. */
+void drift_print(const char *head, json_t *drift)
+{
+	json_t *d;
+	size_t i;
+
+	if (json_array_size(drift))
+		out_printf(stdout, "%s\n", head);
+	json_array_foreach (drift, i, d) {
+		const char *remedy = json_string_value(json_object_get(d, "remedy"));
+		const char *next =
+			json_string_value(json_object_get(json_array_get(drift, i + 1), "remedy"));
+
+		out_printf(stdout, "  * %s\n", json_string_value(json_object_get(d, "text")));
+		if (remedy && (!next || strcmp(remedy, next) != 0))
+			out_printf(stdout, "      %s%s\n",
+				   str_starts(remedy, "labctl ") ? "mend it: " : "", remedy);
+	}
+}
 
 static void print_list(const char *head, json_t *list)
 {
@@ -31,9 +53,9 @@ static int repair_run(struct cmd *cmd, const struct args *args, struct err *err)
 	if (cmd->json) {
 		print_json(json_incref(report));
 	} else {
-		print_list("was not as it should be:", json_object_get(report, "was"));
-		print_list("made anew:", json_object_get(report, "mended"));
-		print_list("still not as it should be:", left);
+		print_list("mended:", json_object_get(report, "mended"));
+		print_list("made anew:", json_object_get(report, "made"));
+		drift_print("still not as it should be:", left);
 		if (!json_array_size(left))
 			out_printf(stdout,
 				   "lab '%s' is as its record says; each link carries frames both "
@@ -50,7 +72,9 @@ const struct command cmd_repair = {
 	.details =
 		"Makes clients, links, addresses, guard and offloads anew where they are gone or\n"
 		"wrong, leaves alone what is right, and proves each link by a frame both ways.\n"
-		"Works after a reboot, too. Exit code 1: something could not be mended.",
+		"Works after a reboot, too. Exit code 0: all is as it should be; 1: something "
+		"could "
+		"not be\nmended.",
 	.needs = NEEDS_ROOT,
 	.who = WHO_OWNER,
 	.run = repair_run,

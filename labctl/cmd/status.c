@@ -86,16 +86,17 @@ static void print_ports(json_t *doc)
 static int run(struct cmd *cmd, const struct args *args, struct err *err)
 {
 	json_auto_t *doc = NULL;
-	json_t *drift, *d;
-	size_t i;
+	json_t *drift;
+	int code;
 
 	(void)args;
 	if (lab_status(cmd->ctx, &doc, err) < 0)
 		return -1;
 	drift = json_object_get(doc, "drift");
+	code = json_array_size(drift) ? err_exit_code(ERR_FAILED) : 0;
 	if (cmd->json) {
 		print_json(json_incref(doc));
-		return 0;
+		return code;
 	}
 	print_head(doc);
 	if (json_array_size(json_object_get(doc, "networks"))) {
@@ -105,16 +106,18 @@ static int run(struct cmd *cmd, const struct args *args, struct err *err)
 	}
 	if (strcmp(text(doc, "engine"), "ok") != 0)
 		out_printf(stdout, "\nengine   %s\n", text(doc, "engine"));
-	if (json_array_size(drift))
-		out_printf(stdout, "\nnot as it should be:\n");
-	json_array_foreach (drift, i, d)
-		out_printf(stdout, "  * %s\n", json_string_value(d));
-	return 0;
+	if (code)
+		out_text(stdout, "\n");
+	drift_print("not as it should be:", drift);
+	return code;
 }
 
 const struct command cmd_status = {
 	.name = "status",
 	.synopsis = "",
 	.summary = "show the lab: clients, networks, and what is not as it should be",
+	.details = "Below each fault stands what mends it. Without root some facts are not known "
+		   "and left out.\n"
+		   "Exit code 0: all is as it should be; 1: something is not; 6: nothing runs.",
 	.run = run,
 };

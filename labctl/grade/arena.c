@@ -13,7 +13,7 @@
 
 void arena_init(struct arena *a, const struct stage *s)
 {
-	*a = (struct arena){ .stage = s, .seat_ns = -1 };
+	*a = (struct arena){ .stage = s, .labctl = "labctl", .seat_ns = -1 };
 	a->client_ns = xcalloc(s->n_clients, sizeof(*a->client_ns));
 	a->networks = xcalloc(s->n_networks, sizeof(*a->networks));
 	for (size_t i = 0; i < s->n_clients; i++)
@@ -92,6 +92,7 @@ int arena_of_lab(struct lab_ctx *ctx, const struct lab *l, struct arena *ret, st
 		a.networks[i].mac = l->networks[i].mac;
 		a.networks[i].guarded = l->networks[i].guarded;
 	}
+	a.labctl = ctx->labctl;
 	a.guard = l->guard[0] ? l->guard : NULL;
 	*ret = a;
 	a = (struct arena){ 0 };

@@ -20,6 +20,7 @@ struct arena_network {
 
 struct arena {
 	const struct stage *stage;	/* borrowed */
+	const char *labctl;		/* how a command about its lab begins; borrowed */
 	const char *guard;		/* nftables table that silences the kernel; NULL: none */
 	int seat_ns;			/* owned; -1: the current namespace */
 	int *client_ns;			/* parallel to stage.clients; owned; -1: none */
@@ -28,7 +29,7 @@ struct arena {
 
 /* All namespaces are -1 and interfaces unnamed then. */
 void arena_init(struct arena *a, const struct stage *s);
-/* lab must outlive the arena. Asks the engine for the clients' processes. */
+/* ctx and lab must outlive the arena. Asks the engine for the clients' processes. */
 int arena_of_lab(struct lab_ctx *ctx, const struct lab *l, struct arena *ret,
 		 struct err *err) MUST_CHECK;
 void arena_done(struct arena *a);

@@ -1,8 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/*
- * fair.h - was it the student? Ways by which the kernel could do the router's work: forwarding,
- * addresses, a bridge, XDP, tc, nftables.
- */
+/* fair.h - was it the student, and not the kernel (lab/bypass.h)? */
 #ifndef LABCTL_GRADE_FAIR_H
 #define LABCTL_GRADE_FAIR_H
 

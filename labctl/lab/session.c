@@ -223,11 +223,38 @@ static int load_for_repair(struct lab_ctx *ctx, struct lab_lock *lock, struct la
 	return 0;
 }
 
+static bool has_text(json_t *drift, const char *text)
+{
+	json_t *d;
+	size_t i;
+
+	json_array_foreach (drift, i, d) {
+		if (strcmp(json_string_value(json_object_get(d, "text")), text) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* What was there before, and is not after. */
+static json_t *texts_gone(json_t *before, json_t *after)
+{
+	json_t *gone = json_array(), *d;
+	size_t i;
+
+	json_array_foreach (before, i, d) {
+		const char *text = json_string_value(json_object_get(d, "text"));
+
+		if (!has_text(after, text))
+			json_array_append_new(gone, json_string(text));
+	}
+	return gone;
+}
+
 int session_repair(struct lab_ctx *ctx, json_t **ret_report, struct err *err)
 {
 	auto_lab_lock lock = { 0 };
 	auto_lab l = NULL;
-	auto_strv mended = { 0 };
+	auto_strv made = { 0 };
 	json_auto_t *before = NULL, *after = NULL;
 	json_t *words = NULL;
 
@@ -240,15 +267,17 @@ int session_repair(struct lab_ctx *ctx, json_t **ret_report, struct err *err)
 			"stage '%s' has scripts of its own: it cannot be repaired", l->stage->name);
 		return err_hint(err, "start it again: %s", anew);
 	}
-	if (lab_status(ctx, &before, err) < 0 || lab_repair(ctx, l, &mended, err) < 0 ||
+	if (lab_status(ctx, &before, err) < 0 || lab_repair(ctx, l, &made, err) < 0 ||
 	    lab_status(ctx, &after, err) < 0)
 		return -1;
 	words = json_array();
-	for (size_t i = 0; i < mended.n; i++)
-		json_array_append_new(words, json_string(mended.v[i]));
-	*ret_report = json_pack("{s:s, s:s, s:O, s:o, s:O}", "lab", l->name, "stage",
+	for (size_t i = 0; i < made.n; i++)
+		json_array_append_new(words, json_string(made.v[i]));
+	*ret_report = json_pack("{s:s, s:s, s:O, s:o, s:o, s:O}", "lab", l->name, "stage",
 				l->stage->name, "was", json_object_get(before, "drift"), "mended",
-				words, "left", json_object_get(after, "drift"));
+				texts_gone(json_object_get(before, "drift"),
+					   json_object_get(after, "drift")),
+				"made", words, "left", json_object_get(after, "drift"));
 	return 0;
 }
 

@@ -29,8 +29,9 @@ int session_running(struct lab_ctx *ctx, struct lab **ret, struct err *err) MUST
  * (or no longer) his. */
 int session_check_seat(const struct lab_ctx *ctx, const struct lab *l, struct err *err) MUST_CHECK;
 
-/* Brings the lab back to its record. *ret_report: {"lab","stage","was": drift found,
- * "mended": what was made anew, "left": drift that remains}; the caller's. */
+/* Brings the lab back to its record. *ret_report: {"lab","stage","was": drift found (status.h),
+ * "mended": the texts of what is gone of it, "made": what was made anew, "left": drift that
+ * remains}; the caller's. */
 int session_repair(struct lab_ctx *ctx, json_t **ret_report, struct err *err) MUST_CHECK;
 
 /* The container of a client: ERR_NOT_FOUND suggests the nearest name. Heap text. */

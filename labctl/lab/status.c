@@ -9,13 +9,14 @@
 
 #include "base/caller.h"
 #include "base/fs.h"
+#include "base/log.h"
 #include "base/mem.h"
+#include "lab/bypass.h"
 #include "lab/claim.h"
 #include "lab/containers.h"
 #include "lab/forward.h"
 #include "lab/inside.h"
 #include "lab/srcmount.h"
-#include "net/guard.h"
 #include "net/link.h"
 #include "net/netns.h"
 #include "net/offload.h"
@@ -30,11 +31,16 @@ struct report {
 	const struct lab *lab;
 	json_t *drift;
 	bool running; /* drift is only told of a lab that should be whole */
+	bool theirs;  /* another user's: there is nothing that the caller could do */
+	char *repair; /* commands that mend */
+	char *stop;
+	char *start;
 };
 
-static void drift(struct report *r, const char *fmt, ...) PRINTF_LIKE(2, 3);
+static void drift(struct report *r, const char *remedy, const char *fmt, ...) PRINTF_LIKE(3, 4);
 
-static void drift(struct report *r, const char *fmt, ...)
+/* remedy NULL: none. */
+static void drift(struct report *r, const char *remedy, const char *fmt, ...)
 {
 	char text[512];
 	va_list ap;
@@ -42,7 +48,8 @@ static void drift(struct report *r, const char *fmt, ...)
 	va_start(ap, fmt);
 	vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
-	json_array_append_new(r->drift, json_string(text));
+	json_array_append_new(r->drift, json_pack("{s:s, s:s*}", "text", text, "remedy",
+						  r->theirs ? NULL : remedy));
 }
 
 static json_t *interfaces_json(const struct lab *l, const struct stage_client *c)
@@ -102,7 +109,7 @@ static void check_inside(struct report *r, struct engine *e, struct look *looks,
 			inside_client(r->lab, looks[i].client, ns, &words);
 	}
 	for (size_t i = 0; i < words.n; i++)
-		drift(r, "%s", words.v[i]);
+		drift(r, r->repair, "%s", words.v[i]);
 }
 
 static void check_fabric(struct report *r)
@@ -111,7 +118,15 @@ static void check_fabric(struct report *r)
 
 	inside_fabric(r->lab, &words);
 	for (size_t i = 0; i < words.n; i++)
-		drift(r, "%s", words.v[i]);
+		drift(r, r->repair, "%s", words.v[i]);
+}
+
+/* What is not allowed to be known is no fault. */
+static void tell_engine(struct report *r, const struct err *err)
+{
+	if (r->running && err->sys != EACCES && err->sys != EPERM)
+		drift(r, err->hint[0] ? err->hint : NULL,
+		      "the clients are out of reach while the engine does not answer");
 }
 
 /* Returns what is wrong with the engine, or NULL. */
@@ -147,25 +162,25 @@ static char *add_clients(struct report *r, json_t *doc)
 			engine_submit(e, "GET", path, NULL, on_looked, &looks[n++]);
 		}
 		if (known && strcmp(state, "running") != 0)
-			drift(r, "client '%s' is %s%s%s%s", c->name, state, info ? " (" : "",
-			      info ? info->status : "", info ? ")" : "");
+			drift(r, r->repair, "client '%s' is %s%s%s%s", c->name, state,
+			      info ? " (" : "", info ? info->status : "", info ? ")" : "");
 	}
 	if (n)
 		check_inside(r, e, looks, n);
 	json_object_set_new(doc, "clients", all);
+	if (!known)
+		tell_engine(r, &err);
 	return known ? NULL : xstrdup(err.msg);
 }
 
 struct seat_view {
 	bool known; /* the seat could be looked into */
-	bool guard_known;
-	int fd; /* -1: the current namespace */
+	int fd;	    /* -1: the current namespace */
 	struct nl *nl;
 	struct link_info *links;
 	size_t n_links;
 	struct addr_info *addrs;
 	size_t n_addrs;
-	struct strv guarded;
 	struct offload *offload;
 };
 
@@ -175,7 +190,6 @@ static void seat_view_done(struct seat_view *v)
 	offload_close(v->offload);
 	free(v->links);
 	free(v->addrs);
-	strv_done(&v->guarded);
 	if (v->fd >= 0)
 		close(v->fd);
 }
@@ -187,7 +201,7 @@ static void look_into_seat(struct report *r, struct seat_view *v)
 	v->fd = -1;
 	if (r->lab->isolated && netns_open_name(r->lab->seat_ns, &v->fd, &err) < 0) {
 		if (err_is(&err, ERR_NOT_FOUND))
-			drift(r, "the seat's namespace '%s' is gone", r->lab->seat_ns);
+			drift(r, r->repair, "the seat's namespace '%s' is gone", r->lab->seat_ns);
 		return;
 	}
 	if (r->lab->isolated && geteuid() != 0)
@@ -197,30 +211,19 @@ static void look_into_seat(struct report *r, struct seat_view *v)
 		   addr_list(v->nl, &v->addrs, &v->n_addrs, &err) == 0;
 	if (geteuid() != 0)
 		return;
-	v->guard_known = guard_list(v->fd, r->lab->guard, &v->guarded, ERR_IGNORED) == 0;
 	if (offload_open(v->fd, &v->offload, ERR_IGNORED) < 0)
 		v->offload = NULL;
 }
 
-/* What the kernel must not have on a passive interface. */
-static void check_passive(struct report *r, struct seat_view *v, size_t i,
-			  const struct link_info *got)
+static void check_bypasses(struct report *r, const struct seat_view *v)
 {
-	const struct stage_network *sn = &r->lab->stage->networks[i];
-	const struct lab_network *ln = &r->lab->networks[i];
-	bool local = false;
+	auto_bypasses found = { 0 };
+	struct err err = { 0 };
 
-	if (v->guard_known && ln->guarded && !strv_has(&v->guarded, ln->ifname))
-		drift(r, "the guard of '%s' is gone: the kernel may answer in the student's place",
-		      ln->ifname);
-	if (route_has_local(v->nl, got->ifindex, &sn->router, &local, ERR_IGNORED) == 0 && local) {
-		char addr[IPADDR_TEXT];
-
-		drift(r,
-		      "the kernel took %s of '%s' as its own (was the link set down and up?): "
-		      "programs of this computer reach themselves there",
-		      ipaddr_format(&sn->router, addr), ln->ifname);
-	}
+	if (bypass_find_in_lab(r->lab, v->fd, &found, &err) < 0)
+		log_debug("%s", err.msg);
+	for (size_t i = 0; i < found.n; i++)
+		drift(r, found.v[i].by_hand ? NULL : r->repair, "%s", found.v[i].text);
 }
 
 static void check_link(struct report *r, struct seat_view *v, size_t i, const struct link_info *got)
@@ -231,27 +234,27 @@ static void check_link(struct report *r, struct seat_view *v, size_t i, const st
 	bool addr = false;
 
 	if (got->group != r->lab->group) {
-		drift(r, "'%s' is not this lab's link any more", ln->ifname);
+		drift(r, r->start, "'%s' is not this lab's link any more", ln->ifname);
 		return;
 	}
 	if (!(got->flags & IFF_UP))
-		drift(r, "'%s' is down (ip link set %s up)", ln->ifname, ln->ifname);
+		drift(r, r->repair, "'%s' is down", ln->ifname);
 	else if (!got->carrier)
-		drift(r, "'%s' has lost its other end", ln->ifname);
+		drift(r, r->repair, "'%s' has lost its other end", ln->ifname);
 	if (got->mtu != sn->mtu)
-		drift(r, "'%s' has mtu %u, not %u", ln->ifname, got->mtu, sn->mtu);
+		drift(r, r->repair, "'%s' has mtu %u, not %u", ln->ifname, got->mtu, sn->mtu);
 	if (!macaddr_equal(&got->mac, &ln->mac))
-		drift(r, "'%s' has another MAC address than the lab gave it", ln->ifname);
+		drift(r, r->repair, "'%s' has another MAC address than the lab gave it",
+		      ln->ifname);
 	for (size_t k = 0; k < v->n_addrs && !addr; k++)
 		addr = v->addrs[k].ifindex == got->ifindex &&
 		       ipaddr_equal(&v->addrs[k].net.addr, &sn->router);
 	if (!addr)
-		drift(r, "'%s' has lost the router's address", ln->ifname);
+		drift(r, r->repair, "'%s' has lost the router's address", ln->ifname);
 	if (v->offload && offload_check(v->offload, ln->ifname, &on, ERR_IGNORED) == 0 && on.n)
-		drift(r, "'%s' has the offload '%s' on: frames are not what the wire would carry",
+		drift(r, r->repair,
+		      "'%s' has the offload '%s' on: frames are not what the wire would carry",
 		      ln->ifname, on.v[0]);
-	if (sn->address_mode == STAGE_ADDRESS_PASSIVE)
-		check_passive(r, v, i, got);
 }
 
 static const char *guard_word(const struct lab *l, size_t i)
@@ -300,10 +303,12 @@ static void add_networks(struct report *r, json_t *doc)
 		if (!ifname[0] || !v.known)
 			continue;
 		if (!got)
-			drift(r, "interface '%s' is gone", ifname);
+			drift(r, r->repair, "interface '%s' is gone", ifname);
 		else
 			check_link(r, &v, i, got);
 	}
+	if (v.known)
+		check_bypasses(r, &v);
 	seat_view_done(&v);
 	json_object_set_new(doc, "networks", all);
 }
@@ -316,13 +321,13 @@ static void add_state(struct report *r, json_t *doc)
 
 	json_object_set_new(doc, "state", json_string(state));
 	if (before_boot)
-		drift(r, "the computer was booted since: links and namespaces are gone; 'labctl "
-			 "repair' brings them back");
+		drift(r, l->stage->kind == STAGE_SCRIPTS ? r->start : r->repair,
+		      "the host was booted since: links and namespaces are gone");
 	else if (l->state != LAB_RUNNING && !lab_is_locked(r->ctx, l->name))
-		drift(r, "%s it was not finished: 'labctl stage-stop' cleans up", state);
+		drift(r, r->stop, "%s it was not finished", state);
 	r->running = !before_boot && l->state == LAB_RUNNING;
 	if (r->running && l->stage->kind == STAGE_JSON && !fs_is_dir(l->stage->dir))
-		drift(r, "the stage's directory '%s' is gone; the lab runs on without it",
+		drift(r, NULL, "the stage's directory '%s' is gone; the lab runs on without it",
 		      l->stage->dir);
 }
 
@@ -335,7 +340,7 @@ static void check_files(struct report *r)
 		auto_free char *path = lab_path(r->lab, names[i]);
 
 		if (!fs_access(path, F_OK) && errno == ENOENT)
-			drift(r, "'%s' is gone", path);
+			drift(r, r->repair, "'%s' is gone", path);
 	}
 }
 
@@ -347,7 +352,7 @@ static void add_src(struct report *r, json_t *doc)
 			    json_pack("{s:s*, s:s, s:s*}", "directory", r->lab->src_dir, "mode",
 				      lab_src_name(r->lab->src), "why", r->lab->src_why));
 	if (r->running && r->lab->src != LAB_SRC_NONE && !srcmount_is_mounted(target))
-		drift(r, "the mount of '%s' is gone", r->lab->src_dir);
+		drift(r, r->repair, "the mount of '%s' is gone", r->lab->src_dir);
 }
 
 static void check_leases(struct report *r)
@@ -356,11 +361,12 @@ static void check_leases(struct report *r)
 	struct err err = { 0 };
 
 	if (claim_missing(r->ctx, r->lab, &missing, &err) < 0) {
-		drift(r, "the lease book cannot be read: %s", err.msg);
+		drift(r, err.hint[0] ? err.hint : NULL, "the lease book cannot be read: %s",
+		      err.msg);
 		return;
 	}
 	for (size_t i = 0; i < missing.n; i++)
-		drift(r, "the lease of %s is gone", missing.v[i]);
+		drift(r, r->repair, "the lease of %s is gone", missing.v[i]);
 }
 
 static void add_ports(struct report *r, json_t *doc)
@@ -379,7 +385,7 @@ static void add_ports(struct report *r, json_t *doc)
 	}
 	json_object_set_new(doc, "ports", all);
 	if (r->running && l->n_ports && !forward_is_alive(l))
-		drift(r, "the process that forwards the clients' ports is gone");
+		drift(r, r->repair, "the process that forwards the clients' ports is gone");
 }
 
 /* Why the lab has the seat that it has. */
@@ -398,18 +404,34 @@ static char *seat_why(const struct lab *l)
 			 caller_is_administrator(&l->owner) ? "" : "not ", list);
 }
 
+static void set_remedies(struct report *r)
+{
+	r->theirs = lab_check_owner(r->ctx, r->lab, ERR_IGNORED) < 0;
+	r->repair = xasprintf("%s repair", r->ctx->labctl);
+	r->stop = xasprintf("%s stage-stop", r->ctx->labctl);
+	r->start = lab_start_command(r->ctx, r->lab);
+}
+
+static void auto_report_(struct report *r)
+{
+	free(r->repair);
+	free(r->stop);
+	free(r->start);
+}
+
 int lab_status(struct lab_ctx *ctx, json_t **ret, struct err *err)
 {
 	auto_lab l = NULL;
 	json_auto_t *doc = NULL;
 	auto_free char *engine = NULL;
 	auto_free char *why = NULL;
-	struct report r = { .ctx = ctx };
+	auto_cleanup(report) struct report r = { .ctx = ctx };
 
 	if (lab_load(ctx, ctx->lab, &l, err) < 0)
 		return -1;
 	r.lab = l;
 	r.drift = json_array();
+	set_remedies(&r);
 	why = seat_why(l);
 	doc = json_pack("{s:s, s:s, s:s, s:I, s:s, s:b, s:s?, s:s, s:o}", "lab", l->name, "stage",
 			l->stage->name, "title", l->stage->title, "since", (json_int_t)l->since,

@@ -19,7 +19,8 @@
  *  "clients": [{"name","container","state","interfaces":[{"name","network","address","mac"}]}],
  *  "networks": [{"name","subnet","interface","address","mac","mtu","state","guard"}],
  *  "ports": [{"client","name","port","protocol","host_port"}],
- *  "drift": ["..."]}. Owned by the caller. ERR_NOT_FOUND when no stage runs. */
+ *  "drift": [{"text","remedy": a command, or absent}]}. Owned by the caller. ERR_NOT_FOUND when no
+ * stage runs. */
 int lab_status(struct lab_ctx *ctx, json_t **ret, struct err *err) MUST_CHECK;
 
 #endif

@@ -11,12 +11,14 @@
 #include "docker/container.h"
 #include "docker/exec.h"
 #include "lab/bring.h"
+#include "lab/bypass.h"
 #include "lab/claim.h"
 #include "lab/containers.h"
 #include "lab/down.h"
 #include "lab/forward.h"
 #include "lab/publish.h"
 #include "lab/srcmount.h"
+#include "net/netns.h"
 
 #include "base/banned.h"
 
@@ -450,6 +452,19 @@ static void tell_mended(const struct bring *up, struct strv *ret)
 		strv_add(ret, up->wiring->mended.v[i]);
 }
 
+/* What hangs on a link and lets the kernel do the router's work goes with the link. */
+static void find_relinks(const struct lab *l, struct wiring *w)
+{
+	auto_bypasses found = { 0 };
+	auto_fd ns = -1;
+
+	if ((l->isolated && netns_open_name(l->seat_ns, &ns, ERR_IGNORED) < 0) ||
+	    bypass_find_in_lab(l, ns, &found, ERR_IGNORED) < 0)
+		return;
+	for (size_t i = 0; i < found.n; i++)
+		w->relink[found.v[i].network] |= found.v[i].relink;
+}
+
 int lab_repair(struct lab_ctx *ctx, struct lab *l, struct strv *ret_mended, struct err *err)
 {
 	struct bring up = { .ctx = ctx, .lab = l, .repair = true };
@@ -461,6 +476,7 @@ int lab_repair(struct lab_ctx *ctx, struct lab *l, struct strv *ret_mended, stru
 	    proc_boot_id(l->boot_id, err) < 0)
 		return -1;
 	w->repair = true;
+	find_relinks(l, w);
 	up.wiring = w;
 	interrupt_hold(true);
 	up_prepare(&up);

@@ -40,6 +40,7 @@ int wiring_new(struct lab *l, struct wiring **ret, struct err *err)
 	w->lab = l;
 	w->seat.fd = w->fabric.fd = -1;
 	w->bridges = xcalloc(l->stage->n_networks, sizeof(*w->bridges));
+	w->relink = xcalloc(l->stage->n_networks, sizeof(*w->relink));
 	w->clients = xcalloc(l->stage->n_clients, sizeof(*w->clients));
 	for (size_t i = 0; i < l->stage->n_clients; i++)
 		w->clients[i].fd = -1;
@@ -61,6 +62,7 @@ void wiring_free(struct wiring *w)
 	strv_done(&w->mended);
 	free(w->clients);
 	free(w->bridges);
+	free(w->relink);
 	free(w);
 }
 
@@ -461,6 +463,8 @@ static int make_veth(struct wiring *w, const struct step *s, const struct link_v
 	/* Both are looked at: what is to be replaced must go, even if its other end is lost. */
 	sound = end_is_sound(w, &s->ends[0], &spec->end, spec, &a);
 	sound &= end_is_sound(w, &s->ends[1], &spec->peer, spec, &b);
+	if (w->relink[s->network] && (s->ends[0].kind == END_SEAT || s->ends[1].kind == END_SEAT))
+		sound = false;
 	if (sound)
 		return 0;
 	if (a && link_delete(end_ns(w, &s->ends[0])->nl, a, err) < 0)

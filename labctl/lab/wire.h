@@ -30,6 +30,7 @@ struct wiring {
 	struct wire_ns *clients; /* parallel to stage.clients; nl is NULL until opened */
 	unsigned *bridges;	 /* ifindex per network; 0 until made */
 	bool no_hook;		 /* the kernel lacks the ingress hook: the weaker guard serves */
+	bool *relink;		 /* per network: in a repair, the seat's link is made anew */
 	bool repair;		 /* what is there and right stays; what is not is mended */
 	struct strv mended;	 /* what was rebuilt, in words */
 };

@@ -110,7 +110,7 @@ assert_damaged() {
 		eval "$damage" >"$book"
 		sum=$(sha256sum <"$book")
 		try L status
-		expect 0
+		expect 1
 		expect_out 'running since' "the lease book cannot be read: the lease book '$book' is damaged"
 		try lab t-rec2 stage-start two
 		expect 3 "the lease book '$book' is damaged"
@@ -151,7 +151,7 @@ assert_damaged() {
 	L stage-start two
 	rm "$book"*
 	try L status
-	expect 0
+	expect 1
 	expect_out "the lease of interface 'tc1' is gone" "the lease of lab name 't-rec' is gone"
 	try L repair
 	expect 0

@@ -54,20 +54,22 @@ assert_works() {
 assert_mended() {
 	local word
 	try L status
-	expect 0
+	expect 1
 	for word in "$@"; do
-		expect_out 'not as it should be:' "$word"
+		expect_out 'not as it should be:' "$word" "mend it: labctl --lab $LAB repair"
 	done
 	try L repair
 	expect 0
 	for word in "$@"; do
-		expect_out 'was not as it should be:' "$word"
+		expect_out 'mended:' "$word"
 	done
 	expect_out 'is as its record says; each link carries frames both ways'
 	[[ $output != *'still not'* ]]
 	try L --json repair
 	expect 0
-	[ "$(jq -c '[.was, .mended, .left]' <<<"$output")" = '[[],[],[]]' ]
+	[ "$(jq -c '[.was, .mended, .made, .left]' <<<"$output")" = '[[],[],[],[]]' ]
+	try L status
+	expect 0
 	assert_works
 }
 
@@ -150,7 +152,57 @@ assert_mended() {
 
 @test "the guard's table deleted" {
 	nft delete table netdev labctl-t-rep
-	assert_mended "the guard of 'tq1' is gone" "the guard of 'tq2' is gone"
+	assert_mended "the guard that keeps the kernel away from tq1 is gone" "the guard that keeps the kernel away from tq2 is gone"
+}
+
+@test "what would let the kernel do the router's work" {
+	sysctl -qw net.ipv4.conf.tq1.forwarding=1
+	ip link set tq2 down
+	ip link set tq2 up
+	assert_mended 'the kernel forwards what arrives on tq1' \
+		"the address 198.18.2.1 is the kernel's own: it answers ARP and ping in your program's place"
+	ip link add tq-br type bridge
+	ip link set tq1 master tq-br
+	tc qdisc add dev tq2 clsact
+	assert_mended 'the interface tq1 is a port of a bridge' 'a tc filter point (clsact) sits on tq2'
+	ip link del tq-br
+}
+
+@test "what repair leaves to those who made it: no command of its own is offered" {
+	ip addr add 198.18.2.1/32 dev lo
+	nft add table netdev tq-evil
+	nft add chain netdev tq-evil c '{ type filter hook ingress device tq1 priority -600; }'
+	try L repair
+	left=$output code=$status
+	try L --json status
+	ip addr del 198.18.2.1/32 dev lo
+	nft delete table netdev tq-evil
+	[ "$code" -eq 1 ]
+	[[ $left == *"still not as it should be:"*"the address 198.18.2.1 is the kernel's own"*"on interface 'lo' says so: remove it there"* ]]
+	[[ $left == *"an nftables chain of table 'tq-evil' sits on tq1"*'delete that chain'* ]]
+	[[ $left != *'mend it'* ]]
+	expect 1
+	[ "$(jq -c '[.drift[].remedy]' <<<"$output")" = '[null,null]' ]
+	try L status
+	expect 0
+}
+
+@test "lab-list knows clients that do not run" {
+	try "$LABCTL_BIN" lab-list
+	expect 0
+	expect_out 't-rep *running *2  '
+	api /containers/labctl-t-rep-client1?force=1 -X DELETE
+	api /containers/labctl-t-rep-client2/pause -X POST
+	try "$LABCTL_BIN" lab-list
+	expect 0
+	expect_out 't-rep *running *0 of 2 '
+	try "$LABCTL_BIN" --json lab-list
+	[ "$(jq -c '.[] | select(.lab == "t-rep") | [.clients, .clients_running]' <<<"$output")" = '[2,0]' ]
+	DOCKER_HOST=unix:///nowhere try "$LABCTL_BIN" --json lab-list
+	expect 0
+	[ "$(jq -c '.[] | select(.lab == "t-rep") | [.clients, .clients_running]' <<<"$output")" = '[2,null]' ]
+	wait_for 60 is_gone tq1
+	assert_mended "client 'client1' is gone" "client 'client2' is paused"
 }
 
 @test "a client's route deleted, another's turned elsewhere" {
@@ -180,7 +232,7 @@ assert_mended() {
 	ip addr flush dev tq2
 	ip link set tq2 mtu 1400
 	assert_mended "client 'client1' is gone" "'tq2' has mtu 1400" "the mount of '$WORLD/src' is gone" \
-		"the guard of 'tq2' is gone" "client 'client2': 'eth0' has lost its address"
+		"the guard that keeps the kernel away from tq2 is gone" "client 'client2': 'eth0' has lost its address"
 }
 
 @test "the computer was booted: status tells at once, other verbs say what to do, repair brings the lab back" {
@@ -195,8 +247,8 @@ assert_mended() {
 	rm -r "$LABCTL_RUN"
 	wait_for 60 is_gone tq1
 	try L status
-	expect 0
-	expect_out 'stopped since' "the computer was booted since" "'labctl repair' brings them back"
+	expect 1
+	expect_out 'stopped since' "the host was booted since" 'mend it: labctl --lab t-rep repair'
 	try L exec client1 -- true
 	expect 125 "lab 't-rep' was started before the host's last boot" "labctl --lab t-rep repair; or start it again: labctl --lab t-rep stage-start two"
 	try "$LABCTL_BIN" lab-list
@@ -209,7 +261,7 @@ assert_mended() {
 	expect_out 'was booted since' "client 'client1' was started again" 'is as its record says'
 	try L --json repair
 	expect 0
-	[ "$(jq -c '[.was, .mended, .left]' <<<"$output")" = '[[],[],[]]' ]
+	[ "$(jq -c '[.was, .mended, .made, .left]' <<<"$output")" = '[[],[],[],[]]' ]
 	assert_works
 	L stage-stop
 	assert_gone t-rep

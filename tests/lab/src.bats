@@ -225,7 +225,7 @@ open("/etc/shadow")'
 @test "the mount gone: status tells; stopping works; the student's files stay" {
 	umount "$LABCTL_RUN/t-src/private/src"
 	try L status
-	expect 0
+	expect 1
 	expect_out "the mount of '$WORLD/src' is gone"
 	try L stage-stop
 	expect 0

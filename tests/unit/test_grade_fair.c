@@ -75,11 +75,12 @@ static const struct {
 	  "sysctl -qw net.ipv4.conf.net1.forwarding=0",
 	  "the kernel forwards what arrives on net1" },
 	{ "ip addr add 1.1.1.1/24 dev net1", "ip addr del 1.1.1.1/24 dev net1",
-	  "the address 1.1.1.1 is the kernel's own" },
+	  "the address 1.1.1.1 is the kernel's own: it answers ARP and ping in your program's "
+	  "place (it takes its addresses back when a link was down and up) (mend it: labctl "
+	  "repair)" },
 	{ "ip addr add 2.2.2.1/32 dev lo", "ip addr del 2.2.2.1/32 dev lo",
 	  "the address 2.2.2.1 is the kernel's own: it answers ARP and ping in your program's "
-	  "place "
-	  "(it takes its addresses back when a link was down and up: labctl repair mends it)" },
+	  "place (a local address or route on interface 'lo' says so: remove it there)" },
 	{ "ip link add br9 type bridge && ip link set net2 master br9", "ip link del br9",
 	  "the interface net2 is a port of a bridge" },
 	{ "tc qdisc add dev net1 clsact", "tc qdisc del dev net1 clsact",
@@ -89,7 +90,8 @@ static const struct {
 	{ "nft add table netdev evil && nft add chain netdev evil c "
 	  "'{ type filter hook ingress device net1 priority -600; }'",
 	  "nft delete table netdev evil", "an nftables chain of table 'evil' sits on net1" },
-	{ "ip link set net1 down", "ip link set net1 up", "the interface net1 is down" },
+	{ "ip link set net1 down", "ip link set net1 up",
+	  "the interface net1 is down (mend it: labctl repair)" },
 	{ "nft list ruleset >/tmp/labctl-fair-rules && nft flush ruleset",
 	  "nft -f /tmp/labctl-fair-rules; rm /tmp/labctl-fair-rules",
 	  "the guard that keeps the kernel away from net1 is gone" },
