@@ -48,7 +48,8 @@ class Router(base.Router):
         if not self.may_report(packet) or not self.errors.take():
             return
         # As it came in: the sender looks for its own packet in the quotation.
-        message = make_icmp(kind, code, rest, packet.data[:ERROR_LENGTH - 28])
+        room = min(ERROR_LENGTH, packet.interface.mtu) - 28  # it goes back where the packet came from
+        message = make_icmp(kind, code, rest, packet.data[:room])
         # From the side that the sender knows: traceroute shows this address.
         self.originate(make_packet(packet.interface.address, packet.source, ICMP, message, tos=TOS_ERROR),
                        packet.source)
