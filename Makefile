@@ -120,20 +120,25 @@ fuzz: ## the parsers of requests, FUZZ_SECONDS each, under the sanitizers (needs
 	build/fuzz/fuzz/fuzz_request -max_total_time=$(FUZZ_SECONDS) -max_len=4096 -timeout=20 -print_final_stats=1 \
 		-dict=tests/fuzz/request.dict build/fuzz/corpus/request tests/fuzz/request
 
-soak: soak-netport soak-labs soak-check ## all of these
+soak: soak-netport soak-labs soak-check soak-mutants ## all of these
 
 soak-netport: all $B/bench/load ## the REST service under mixed load for SOAK_SECONDS (default 600)
 	@$(PYTHON) tests/netport/soak.py $(or $(SOAK_SECONDS),600)
 
 soak-labs: all ## labs: kills and failures at every step, full disks, lost engines, 20 labs (root; half an hour)
 	@TEST_LIMIT=$${TEST_LIMIT:-7200} prove --failures --comments --verbose --exec tests/tap.sh \
-		$(filter-out %lib.py %/flaky.py,$(wildcard tests/soak/*.py))
+		$(filter-out %lib.py $(addprefix %/,flaky.py mutants.py mutate.py oracle.py),$(wildcard tests/soak/*.py))
 
 SOAK_TIMES ?= 50
 soak-check: all ## each stage's reference graded SOAK_TIMES times (default 50), idle and loaded: never a false alarm
 	@rc=0; for load in "" --loaded; do \
 		prove --failures --comments --verbose --exec $(PYTHON) \
 			tests/soak/flaky.py :: --times $(SOAK_TIMES) $$load || rc=1; done; exit $$rc
+
+SOAK_MUTANTS ?= 300
+soak-mutants: all ## SOAK_MUTANTS faults by rule in each stage's reference (default 300): what a client notices, a check does
+	@prove --failures --comments --verbose --exec $(PYTHON) \
+		tests/soak/mutants.py :: --sample $(SOAK_MUTANTS) --report $B/mutants.json
 
 fmt: ## format the C sources
 	clang-format -i $(shell find labctl tests -name '*.[ch]')
@@ -163,6 +168,6 @@ clean: ## remove what was built
 	rm -rf build
 
 FORCE:
-.PHONY: all help unit check lint asan bench bench-netport fuzz soak soak-netport soak-labs soak-check fmt cflags install uninstall clean FORCE
+.PHONY: all help unit check lint asan bench bench-netport fuzz soak soak-netport soak-labs soak-check soak-mutants fmt cflags install uninstall clean FORCE
 .DELETE_ON_ERROR:
 -include $(OBJS:.o=.d) $B/main.d $(UNIT:=.d)

@@ -3,7 +3,6 @@
 """Many isolated labs of stage1 started at once: all work, none hears another, and what each costs.
     many.py [LABS]
 """
-import ctypes
 import os
 import select
 import socket
@@ -13,28 +12,10 @@ import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 
-from soaklib import RUN, TREE, Router, Tap, World, containers, engine, need, ping, summary
+from soaklib import RUN, TREE, Router, Tap, World, containers, engine, in_namespace, need, ping, summary
 
 ETHERTYPE_EXPERIMENTAL = 0x88B5
-CLONE_NEWNET = 0x40000000
 QUIET_SECONDS = 1.0  # how long nothing may come before the air counts as silent
-libc = ctypes.CDLL(None, use_errno=True)
-
-
-def in_namespace(path, function):
-    """What function returns, called in that network namespace."""
-    home = os.open("/proc/self/ns/net", os.O_RDONLY)
-    there = os.open(path, os.O_RDONLY)
-    try:
-        if libc.setns(there, CLONE_NEWNET) < 0:
-            raise OSError(ctypes.get_errno(), f"setns {path}")
-        try:
-            return function()
-        finally:
-            libc.setns(home, CLONE_NEWNET)
-    finally:
-        os.close(there)
-        os.close(home)
 
 
 class Ear:

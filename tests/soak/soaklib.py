@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
 """What the soak tests share: a world of their own, labctl in it, whatever a lab can leave behind."""
+import ctypes
 import http.client
 import json
 import os
@@ -18,8 +19,11 @@ TREE = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)
 LABCTL = os.environ.get("LABCTL") or f"{TREE}/build/release/labctl"
 ROUTER = f"{TREE}/tests/routers/stage1_reference.py"
 ENGINE_SOCKET = os.environ.get("ENGINE_SOCKET", "/var/run/docker.sock")
+CLONE_NEWNET = 0x40000000
 GROUP_BASE, GROUP_MASK = 0x1AB00000, 0xFFF00000
 EXIT_CODES = (0, 1, 2, 3, 4, 5, 6, 70)  # what labctl documents
+
+libc = ctypes.CDLL(None, use_errno=True)
 
 
 def letters(number):
@@ -96,6 +100,22 @@ def engine(method, path, body=None, socket_path=None):
 def containers(lab, socket_path=None):
     filters = urllib.parse.quote(json.dumps({"label": [f"labctl.lab={lab}"]}))
     return engine("GET", f"/containers/json?all=1&filters={filters}", socket_path=socket_path)
+
+
+def in_namespace(path, function):
+    """What function returns, called in that network namespace."""
+    home = os.open("/proc/self/ns/net", os.O_RDONLY)
+    there = os.open(path, os.O_RDONLY)
+    try:
+        if libc.setns(there, CLONE_NEWNET) < 0:
+            raise OSError(ctypes.get_errno(), f"setns {path}")
+        try:
+            return function()
+        finally:
+            libc.setns(home, CLONE_NEWNET)
+    finally:
+        os.close(there)
+        os.close(home)
 
 
 def percentile(values, share):
