@@ -152,7 +152,8 @@ static int print_results(struct session *s, const struct report *r, struct err *
 static int grade_once(struct session *s, const struct strv *ids, bool hint, struct err *err)
 {
 	struct lab_ctx *ctx = s->cmd->ctx;
-	struct runner_spec program = { s->args->opt[OPT_RUN], become, s };
+	auto_free char *cwd = getcwd(NULL, 0);
+	struct runner_spec program = { s->args->opt[OPT_RUN], become, s, cwd };
 	struct grader_options o = { .only = s->args->opt[OPT_ONLY],
 				    .ids = ids,
 				    .program = program.command ? &program : NULL,

@@ -182,7 +182,9 @@ static void put_limits(struct work *w, const struct sandbox *s)
 
 static int grade_in_sandbox(struct work *w, struct lab *l, const struct sandbox *s, struct err *err)
 {
-	struct runner_spec program = { w->command, sandbox_become, (void *)(uintptr_t)s };
+	struct runner_spec program = { .command = w->command,
+				       .become = sandbox_become,
+				       .arg = (void *)(uintptr_t)s };
 	const struct grader_options o = { .seed = w->g->seed,
 					  .program = &program,
 					  .pcap_dir = w->g->out,

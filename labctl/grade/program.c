@@ -2,6 +2,11 @@
 /* program.c - the program that is graded: started, watched, started again. */
 #include "grade/program.h"
 
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/fs.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "grade/neighbour.h"
@@ -11,6 +16,43 @@
 
 #define STILL_MS 3000 /* a program that answers nothing for so long hangs */
 
+/* The file of the command line that is not there, as its shell or interpreter complained; heap text
+ * or NULL. */
+static char *missing_file(const char *command, const char *complaint)
+{
+	auto_free char *words = xstrdup(command);
+	char *save = NULL;
+
+	if (strpbrk(words, "\"'`$\\"))
+		return NULL; /* more than words */
+	for (char *w = strtok_r(words, " \t;&|<>()", &save); w;
+	     w = strtok_r(NULL, " \t;&|<>()", &save)) {
+		if (strcmp(w, "cd") == 0)
+			return NULL; /* who knows where it was by then */
+		if (strpbrk(w, "/.") && strstr(complaint, w) && !fs_access(w, F_OK) &&
+		    errno == ENOENT)
+			return xstrdup(w);
+	}
+	return NULL;
+}
+
+static int explain_start(const struct grader *g, const char *complaint, struct err *err)
+{
+	const struct runner_spec *spec = g->options->program;
+	auto_free char *file = spec->dir ? missing_file(spec->command, complaint) : NULL;
+
+	if (file)
+		return err_set(err, ERR_ENV, 0, "there is no file '%s'%s%s%s", file,
+			       *file == '/' ? "" : " in '", *file == '/' ? "" : spec->dir,
+			       *file == '/' ? "" : "'");
+	if (!runner_was_never(g->runner))
+		return 0;
+	err_set(err, ERR_ENV, 0, "your program could not be started: %s", complaint);
+	return strstr(complaint, spec->command)
+		       ? -1
+		       : err_hint(err, "the command was: %.300s", spec->command);
+}
+
 int program_start(struct grader *g, size_t *ret_alive, struct err *err)
 {
 	uint64_t limit = (uint64_t)(PROGRAM_READY_S * g->slowness * NS_PER_S);
@@ -19,11 +61,10 @@ int program_start(struct grader *g, size_t *ret_alive, struct err *err)
 	if (runner_start(g->options->program, g->probe, &g->runner, err) < 0 ||
 	    neighbours_meet(g, limit, ret_alive, err) < 0)
 		return -1;
-	if (!runner_was_never(g->runner))
+	if (*ret_alive || runner_alive(g->runner))
 		return 0;
 	runner_last_line(g->runner, line, sizeof(line));
-	err_set(err, ERR_ENV, 0, "your program could not be started: %s", line);
-	return err_hint(err, "the command was: %.300s", g->options->program->command);
+	return explain_start(g, line, err);
 }
 
 int program_revive(struct grader *g, struct trial *t, struct err *err)

@@ -12,6 +12,7 @@ struct runner_spec {
 	/* Becomes argv, in the child; returns only on failure, with the exit code to end with. */
 	int (*become)(void *arg, char **argv, struct err *err);
 	void *arg;
+	const char *dir; /* where it is started, for messages; NULL: nothing is said of files */
 };
 
 /* Starts it in a session and a process namespace of its own, stdin from /dev/null, output kept (the

@@ -59,6 +59,37 @@ static bool is_in_path(const char *name)
 	return false;
 }
 
+/* What people type first, and what it should have been. */
+static int explain_exec(const struct lab_ctx *ctx, const char *name, int sys, struct err *err)
+{
+	auto_free char *cwd = getcwd(NULL, 0);
+	bool is_there = fs_access(name, F_OK), is_path = strchr(name, '/');
+
+	if (sys != ENOENT) {
+		err_set(err, ERR_ENV, sys, "cannot run '%s'", name);
+		return is_path && is_there && sys == EACCES && !fs_is_dir(name)
+			       ? err_hint(err, "it is not executable: chmod +x %s", name)
+			       : -1;
+	}
+	if (is_path && is_there)
+		return err_set(err, ERR_NOT_FOUND, 0,
+			       "cannot run '%s': what its first line names is not there", name);
+	if (is_path) {
+		bool absolute = *name == '/' || !cwd;
+
+		return err_set(err, ERR_NOT_FOUND, 0,
+			       "cannot run '%s': there is no such file%s%s%s", name,
+			       absolute ? "" : " in '", absolute ? "" : cwd, absolute ? "" : "'");
+	}
+	err_set(err, ERR_NOT_FOUND, 0, "cannot run '%s': no directory of PATH has it", name);
+	if (strchr(name, ' '))
+		return err_hint(err,
+				"give the program and its arguments as words, without quotes: "
+				"%s run -- %s",
+				ctx->labctl, name);
+	return is_there ? err_hint(err, "the one in this directory: ./%s", name) : -1;
+}
+
 int session_exec(struct lab_ctx *ctx, const struct lab *l, enum session_use use, char **argv,
 		 int *ret_code, struct err *err)
 {
@@ -88,11 +119,5 @@ int session_exec(struct lab_ctx *ctx, const struct lab *l, enum session_use use,
 	if (errno == EACCES && !strchr(argv[0], '/') && !is_in_path(argv[0]))
 		errno = ENOENT;
 	*ret_code = errno == ENOENT ? 127 : 126;
-	err_set(err, errno == ENOENT ? ERR_NOT_FOUND : ERR_ENV, errno, "cannot run '%s'", argv[0]);
-	if (*ret_code == 127 && strchr(argv[0], ' '))
-		err_hint(err,
-			 "give the program and its arguments as words, without quotes: "
-			 "%s run -- %s",
-			 ctx->labctl, argv[0]);
-	return -1;
+	return explain_exec(ctx, argv[0], errno, err);
 }

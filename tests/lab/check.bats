@@ -80,6 +80,27 @@ broken() { printf 'python3 %s/tests/routers/stage1_mutants.py %s' "$LABCTL_TREE"
 	done
 }
 
+@test "--run: a file that is not there is named once, with the directory; nothing is graded" {
+	cd "$WORLD/src"
+	for command in './absent' 'python3 src/absent.py' 'exec python3 -u ./absent.py --fast' 'sh run.sh'; do
+		file=$(grep -oE '[./a-z]*(absent|run)[.a-z]*' <<<"$command")
+		try C --only arp.reply --run "$command"
+		[ "$status" -eq 3 ] || { explain; false; }
+		[ -z "$output" ]
+		[ "$stderr" = "labctl: there is no file '$file' in '$WORLD/src'" ]
+	done
+	try C --only arp.reply --run 'python3 /nowhere/router.py'
+	[ "$status" -eq 3 ]
+	[ "$stderr" = "labctl: there is no file '/nowhere/router.py'" ]
+	try C --only arp.reply --run nosuchprogram
+	[ "$status" -eq 3 ]
+	[ "$stderr" = 'labctl: your program could not be started: /bin/sh: 1: nosuchprogram: not found' ]
+	# a program that misses a file of its own is another thing
+	try C --only arp.reply --run 'echo "router.py: table.txt: No such file or directory" >&2; exit 2 # router.py'
+	expect 1
+	cd "$LABCTL_TREE"
+}
+
 @test "a client that is gone: what mends it" {
 	api /containers/labctl-t-chk-client1?force=1 -X DELETE
 	try C

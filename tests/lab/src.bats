@@ -139,7 +139,21 @@ open("/etc/shadow")'
 	try L run -- sh -c 'exit 42'
 	expect 42
 	run -127 --separate-stderr L run -- /no/such/program
-	expect 127 "cannot run '/no/such/program'"
+	expect 127 "cannot run '/no/such/program': there is no such file"
+	[[ $stderr != *'file in'* ]]
+	cd "$WORLD/src"
+	run -127 --separate-stderr L run -- ./none/router
+	[ "$stderr" = "labctl: cannot run './none/router': there is no such file in '$WORLD/src'" ]
+	printf '#!/no/such/shell\n' >myrouter
+	run -126 --separate-stderr L run -- ./myrouter
+	expect 126 "cannot run './myrouter': Permission denied" 'it is not executable: chmod +x ./myrouter'
+	chmod 755 myrouter
+	run -127 --separate-stderr L run -- ./myrouter
+	expect 127 "cannot run './myrouter': what its first line names is not there"
+	run -127 --separate-stderr L run -- myrouter
+	expect 127 "cannot run 'myrouter': no directory of PATH has it" 'the one in this directory: ./myrouter'
+	rm myrouter
+	cd "$LABCTL_TREE"
 	run -127 --separate-stderr L run -- 'echo hello'
 	expect 127 'without quotes'
 	try L run -- /etc/passwd

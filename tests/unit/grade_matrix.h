@@ -52,7 +52,7 @@ static void grade_router(struct test_arena *t, const char *name, struct results 
 	auto_free char *command = strcmp(name, "reference") == 0
 					  ? xstrdup("exec python3 " REFERENCE)
 					  : xasprintf("exec python3 " MUTANTS " %s", name);
-	struct runner_spec program = { command, arena_become, t };
+	struct runner_spec program = { .command = command, .become = arena_become, .arg = t };
 	struct timespec now;
 	struct grader_options o = { .program = &program };
 

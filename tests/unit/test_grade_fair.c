@@ -49,7 +49,9 @@ static void in_seat(const char *command)
 
 static void grade_it(const char *command, const char *only, struct results *ret)
 {
-	struct runner_spec program = { command, arena_become, &the_arena };
+	struct runner_spec program = { .command = command,
+				       .become = arena_become,
+				       .arg = &the_arena };
 	struct grader_options o = { .seed = 7, .only = only, .program = command ? &program : NULL };
 
 	ok(grade(&the_arena.arena, &o, ret, err));
@@ -353,7 +355,9 @@ static void test_slow_program(void **state)
 
 static void test_cannot_start(void **state)
 {
-	struct runner_spec program = { "/nonexistent/router", arena_become, &the_arena };
+	struct runner_spec program = { .command = "/nonexistent/router",
+				       .become = arena_become,
+				       .arg = &the_arena };
 	struct grader_options o = { .program = &program };
 	struct results r;
 
