@@ -8,7 +8,7 @@ CFLAGS ?= -O2 -g
 PYTHON ?= /usr/bin/python3
 VERSION := $(shell cat VERSION)
 
-PKGS := libcurl jansson libmnl libnftables libcap libpcap sqlite3 libmicrohttpd hiredis gnutls
+PKGS := libcurl jansson libmnl libnftables libcap sqlite3 libmicrohttpd hiredis gnutls
 PKG_CFLAGS := $(shell pkg-config --cflags $(PKGS) 2>/dev/null | sed 's/-I/-isystem /g')
 PKG_LIBS := $(shell pkg-config --libs $(PKGS) 2>/dev/null)
 

@@ -46,7 +46,6 @@ module  jansson    libjansson-dev
 module  libmnl     libmnl-dev
 module  libnftables libnftables-dev
 module  libcap     libcap-dev
-module  libpcap    libpcap-dev
 module  sqlite3    libsqlite3-dev
 module  libmicrohttpd libmicrohttpd-dev
 module  hiredis    libhiredis-dev

@@ -62,6 +62,20 @@ static bool has_colour(void)
 	return isatty(STDOUT_FILENO) && str_empty(getenv("NO_COLOR"));
 }
 
+/* What the terminal shows, as locale(7) names it. */
+static bool has_utf8(void)
+{
+	static const char *const names[] = { "LC_ALL", "LC_CTYPE", "LANG" };
+
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+		const char *v = getenv(names[i]);
+
+		if (!str_empty(v))
+			return strcasestr(v, "utf-8") || strcasestr(v, "utf8");
+	}
+	return false;
+}
+
 static int explain(const char *id, struct err *err)
 {
 	const struct check *c;
@@ -123,9 +137,11 @@ static void print_table(const struct report *r)
 
 static int write_junit(const struct report *r, const char *path, struct err *err)
 {
+	struct report utf8 = *r;
 	auto_str text = { 0 };
 
-	report_junit(r, &text);
+	utf8.ascii = false; /* as its first line says */
+	report_junit(&utf8, &text);
 	return fs_write(path, str_get(&text), text.len, 0644, false, err);
 }
 
@@ -166,6 +182,7 @@ static int grade_once(struct session *s, const struct strv *ids, bool hint, stru
 	auto_results results = { 0 };
 	auto_memory memory = { 0 };
 	auto_arena arena = { 0 };
+	auto_free char *next = lab_next_command(ctx, s->lab);
 	struct err unsaved = { 0 };
 
 	if (choose_seed(s->args, &o.seed, err) < 0 || lab_lock(ctx, "check", &lock, err) < 0 ||
@@ -178,6 +195,9 @@ static int grade_once(struct session *s, const struct strv *ids, bool hint, stru
 		log_warn("this grading is not remembered: %s", unsaved.msg);
 	report.results = &results;
 	report.memory = &memory;
+	report.next = next;
+	report.ladders = log_get_level() == LOG_DEBUG;
+	report.ascii = !has_utf8();
 	report.colour = has_colour();
 	if (print_results(s, &report, err) < 0)
 		return -1;

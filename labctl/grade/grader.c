@@ -207,7 +207,7 @@ static int write_pcap(struct grader *g, const struct result *r, struct err *err)
 	if (o->pcap_as && file_rights_of(o->pcap_as, &as_caller, err) < 0)
 		return -1;
 	path = xasprintf("%s/%s.pcap", o->pcap_dir, r->id);
-	if (pcap_write_journal(g->probe, path, &g->pcap_room, &cut, err) < 0)
+	if (pcap_write(g, r, path, &g->pcap_room, &cut, err) < 0)
 		return -1;
 	g->pcap_cut = g->pcap_cut || cut;
 	return 0;
@@ -218,6 +218,7 @@ static void note_lesson(const struct trial *t, struct result *r)
 	if (t->verdict != VERDICT_FAIL)
 		return;
 	r->sent = story_sent(t);
+	ladder_make(t, &r->ladder);
 	if (!t->g->runner || runner_alive(t->g->runner))
 		r->story = story_told(t);
 	for (enum field i = 0; i < F_MAX && !r->fault_hint; i++) {
@@ -277,10 +278,10 @@ static int try_check(struct grader *g, struct result *r, struct err *err)
 	r->verdict = t.verdict;
 	r->waits_for = t.waits_for;
 	r->points = t.verdict == VERDICT_PASS ? r->max_points : 0;
+	note_lesson(&t, r);
 	r->reason = steal_ptr(&t.reason);
 	r->expected = steal_ptr(&t.expected);
 	r->seen = steal_ptr(&t.seen);
-	note_lesson(&t, r);
 	r->ms = (double)(clock_mono_ns() - start) / 1e6;
 	if (g->runner && !runner_alive(g->runner))
 		r->output = xstrdup(runner_output(g->runner));

@@ -13,6 +13,7 @@
 #include "base/str.h"
 #include "grade/arena.h"
 #include "grade/check.h"
+#include "grade/ladder.h"
 #include "grade/probe.h"
 #include "grade/runner.h"
 #include "net/kernel_watch.h"
@@ -54,6 +55,7 @@ struct result {
 	json_t *seen;
 	char *sent;  /* the stimulus in one line; NULL: nothing was sent, or it is passed */
 	char *story; /* what the router did then, a sentence; NULL */
+	struct ladder ladder;	/* of what failed; otherwise empty */
 	const char *fault_hint; /* about the field that is wrong, whatever the check; NULL */
 	char *output;		/* the program's last words, when it ended; NULL */
 	double ms;

@@ -148,7 +148,9 @@ static void put_counts(struct work *w, const struct results *r)
 static int put_results(struct work *w, const struct lab *l, const struct results *r,
 		       struct err *err)
 {
-	const struct report report = { .stage = l->stage, .lab = l->name, .results = r };
+	const struct report report = {
+		.stage = l->stage, .lab = l->name, .results = r, .ladders = true
+	};
 	json_t *doc = report_json(&report);
 	auto_str text = { 0 };
 

@@ -203,6 +203,11 @@ int probe_add_port(struct probe *p, int netns_fd, const char *ifname, unsigned *
 	return 0;
 }
 
+const char *probe_ifname(const struct probe *p, unsigned port)
+{
+	return p->ports[port].ifname;
+}
+
 static struct seen *seen_new(unsigned port, const void *bytes, size_t len)
 {
 	struct seen *s = xmalloc(sizeof(*s) + len);

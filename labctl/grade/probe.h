@@ -46,6 +46,8 @@ DEFINE_AUTO(probe, struct probe *, probe_free, NULL)
 int probe_add_port(struct probe *p, int netns_fd, const char *ifname, unsigned *ret_port,
 		   struct err *err) MUST_CHECK;
 
+const char *probe_ifname(const struct probe *p, unsigned port);
+
 /* Sends one frame, at once; it is in the journal then. */
 int probe_send(struct probe *p, unsigned port, const void *bytes, size_t len,
 	       struct err *err) MUST_CHECK;

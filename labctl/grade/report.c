@@ -9,10 +9,11 @@
 
 #include "base/banned.h"
 
-#define WIDTH_ID    18
-#define WIDTH_TITLE 58
-#define WIDTH_TEXT  86
-#define TAIL_LINES  12
+#define WIDTH_ID      18
+#define WIDTH_TITLE   58
+#define WIDTH_TEXT    86
+#define LESSON_INDENT 8
+#define TAIL_LINES    12
 
 enum paint {
 	PAINT_NONE,
@@ -58,13 +59,13 @@ static json_t *or_null(json_t *v)
 static json_t *check_json(const struct report *r, const struct result *c)
 {
 	return json_pack("{s:s, s:s, s:s, s:i, s:i, s:s?, s:s?, s:o, s:s, s:s?, s:o, s:o, s:s?, "
-			 "s:f}",
+			 "s:o, s:f}",
 			 "id", c->id, "title", c->check->title, "status", verdict_name(c->verdict),
 			 "points", (int)c->points, "max_points", (int)c->max_points, "reason",
 			 c->reason, "fault_hint", c->fault_hint, "hint", hint_json(r, c), "rfc",
 			 c->check->rfc, "sent", c->sent, "expected", or_null(c->expected), "seen",
-			 or_null(c->seen), "story", c->story, "ms",
-			 (double)(long)(c->ms * 100) / 100);
+			 or_null(c->seen), "story", c->story, "ladder", ladder_json(&c->ladder),
+			 "ms", (double)(long)(c->ms * 100) / 100);
 }
 
 json_t *report_json(const struct report *r)
@@ -105,7 +106,8 @@ static void xml_add(struct str *out, const char *unsafe)
 }
 
 /* What was sent, "ipv4.ttl: expected 63, seen 62", and what the router did, a line each. */
-static void lesson_lines(const struct result *c, const char *indent, struct str *out)
+static void lesson_lines(const struct report *r, const struct result *c, const char *indent,
+			 struct str *out)
 {
 	const char *key;
 	json_t *v;
@@ -122,15 +124,16 @@ static void lesson_lines(const struct result *c, const char *indent, struct str 
 		printable_addf(out, "%s%s\n", indent, c->story);
 	if (c->fault_hint)
 		printable_addf(out, "%shint: %s\n", indent, c->fault_hint);
+	ladder_draw(&c->ladder, !r->ascii, indent, out);
 }
 
-static void junit_check(const struct result *c, const char *stage, struct str *out)
+static void junit_check(const struct report *r, const struct result *c, struct str *out)
 {
 	static const char *const tags[VERDICT_MAX] = { NULL, "failure", "error", "skipped" };
 	auto_str detail = { 0 };
 
-	str_addf(out, "  <testcase classname=\"%s\" name=\"%s\" time=\"%.3f\"", stage, c->id,
-		 c->ms / 1000);
+	str_addf(out, "  <testcase classname=\"%s\" name=\"%s\" time=\"%.3f\"", r->stage->name,
+		 c->id, c->ms / 1000);
 	if (!tags[c->verdict]) {
 		str_add(out, "/>\n");
 		return;
@@ -138,7 +141,7 @@ static void junit_check(const struct result *c, const char *stage, struct str *o
 	str_addf(out, ">\n    <%s message=\"", tags[c->verdict]);
 	xml_add(out, c->reason ? c->reason : "");
 	str_add(out, "\">");
-	lesson_lines(c, "", &detail);
+	lesson_lines(r, c, "", &detail);
 	if (c->output)
 		str_addf(&detail, "output:\n%s", c->output);
 	xml_add(out, str_get(&detail));
@@ -161,7 +164,7 @@ void report_junit(const struct report *r, struct str *out)
 		 (unsigned long long)s->seed, s->score, s->max_score);
 	for (size_t i = 0; i < s->n; i++) {
 		if (s->v[i].selected)
-			junit_check(&s->v[i], r->stage->name, out);
+			junit_check(r, &s->v[i], out);
 	}
 	str_add(out, "</testsuite>\n");
 }
@@ -186,7 +189,7 @@ void report_tap(const struct report *r, struct str *out)
 		if (c->verdict == VERDICT_PASS)
 			continue;
 		printable_addf(out, "# %s: %s\n", verdict_name(c->verdict), c->reason);
-		lesson_lines(c, "#   ", out);
+		lesson_lines(r, c, "#   ", out);
 	}
 	printable_addf(out, "# score %u of %u\n", s->score, s->max_score);
 }
@@ -196,12 +199,12 @@ void report_tap(const struct report *r, struct str *out)
 /* Words wrapped, the first line begun with `first`, the others with indent. */
 static void wrap_after(const char *first, const char *text, const char *indent, struct str *out)
 {
-	size_t at = 0;
+	size_t at = 0, room = WIDTH_TEXT + LESSON_INDENT - strlen(first);
 
 	while (*text) {
 		size_t len = strcspn(text, " \n");
 
-		if (at && at + 1 + len > WIDTH_TEXT) {
+		if (at && at + 1 + len > room) {
 			printable_add(out, "\n");
 			at = 0;
 		}
@@ -311,6 +314,8 @@ static void lesson(const struct report *r, const struct result *c, struct str *o
 	compared_table(r, c, out);
 	if (c->story)
 		sentence(c->story, ".", out);
+	if (r->ladders)
+		ladder_draw(&c->ladder, !r->ascii, "        ", out);
 	/* After a crash its own words are the hint, and nothing else is. */
 	if (c->output && *c->output)
 		last_words(c->output, out);
@@ -408,6 +413,9 @@ void report_sum(const struct report *r, struct str *out)
 	if (s->pending)
 		printable_addf(out, ", %u not tried", s->pending);
 	printable_addf(out, " (%.1f s)\n", s->ms / 1000);
+	/* All of the stage, and not only what was asked for. */
+	if (r->next && s->passed == s->n)
+		printable_addf(out, "next: %s\n", r->next);
 }
 
 void report_explain(const struct check *c, bool colour, struct str *out)

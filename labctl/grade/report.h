@@ -14,6 +14,9 @@ struct report {
 	const char *lab;
 	const struct results *results;
 	const struct memory *memory; /* how many hints of each check are open */
+	const char *next;	     /* the command to go on with when all is passed; NULL */
+	bool ladders;		     /* of the table: draw them */
+	bool ascii;		     /* ... without UTF-8 */
 	bool colour;
 };
 

@@ -17,6 +17,7 @@ void results_done(struct results *r)
 		free(r->v[i].reason);
 		free(r->v[i].sent);
 		free(r->v[i].story);
+		ladder_done(&r->v[i].ladder);
 		free(r->v[i].output);
 		json_decref(r->v[i].expected);
 		json_decref(r->v[i].seen);

@@ -77,6 +77,7 @@ void story_close(struct trial *t)
 	const struct seen *last = NULL;
 
 	e->end = probe_count(t->g->probe);
+	e->end_ns = clock_real_ns();
 	if (t->stimulus < e->end)
 		last = probe_get(t->g->probe, t->stimulus);
 	if (!e->about || !is_there(t, e->about))

@@ -38,6 +38,7 @@ struct evidence {
 	const struct place *missing_at; /* where something should have come; NULL */
 	fields_t wrong;			/* of seen */
 	size_t end;			/* frames of the journal that belong to the check */
+	uint64_t end_ns;		/* CLOCK_REALTIME */
 };
 
 struct trial {

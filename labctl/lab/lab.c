@@ -11,9 +11,11 @@
 
 #include "base/fs.h"
 #include "base/mem.h"
+#include "base/parse.h"
 #include "base/rights.h"
 #include "lab/claim.h"
 #include "lab/srcmount.h"
+#include "stage/load.h"
 
 #include "base/banned.h"
 
@@ -219,16 +221,42 @@ static bool same_directory(const char *a, const char *b)
 	       x.st_ino == y.st_ino;
 }
 
-char *lab_start_command(const struct lab_ctx *ctx, const struct lab *l)
+static char *start_command(const struct lab_ctx *ctx, const struct lab *l, const char *stage)
 {
-	auto_free char *by_name = xasprintf("%s/%s", ctx->stages_dir, l->stage->name);
 	bool other_src = l->src_dir && !same_directory(l->src_dir, ctx->src_dir);
-	bool named = same_directory(by_name, l->stage->dir);
 
 	return xasprintf("%s stage-start %s%s%s%s%s", ctx->labctl,
 			 l->isolated_by_choice ? "--isolated " : "", other_src ? "--src " : "",
-			 other_src ? l->src_dir : "", other_src ? " " : "",
-			 named ? l->stage->name : l->stage->dir);
+			 other_src ? l->src_dir : "", other_src ? " " : "", stage);
+}
+
+/* Is it one of labctl's own stages, and not one of the same name elsewhere? */
+static bool is_named_stage(const struct lab_ctx *ctx, const struct lab *l)
+{
+	auto_free char *by_name = xasprintf("%s/%s", ctx->stages_dir, l->stage->name);
+
+	return same_directory(by_name, l->stage->dir);
+}
+
+char *lab_start_command(const struct lab_ctx *ctx, const struct lab *l)
+{
+	return start_command(ctx, l, is_named_stage(ctx, l) ? l->stage->name : l->stage->dir);
+}
+
+char *lab_next_command(const struct lab_ctx *ctx, const struct lab *l)
+{
+	const char *name = l->stage->name, *digits = name + strlen(name);
+	auto_free char *next = NULL, *dir = NULL;
+	unsigned number;
+
+	while (digits > name && digits[-1] >= '0' && digits[-1] <= '9')
+		digits--;
+	if (!is_named_stage(ctx, l) || parse_u32(digits, 0, UINT16_MAX, &number, ERR_IGNORED) < 0)
+		return NULL;
+	next = xasprintf("%.*s%u", (int)(digits - name), name, number + 1);
+	if (stage_find(ctx->stages_dir, next, &dir, ERR_IGNORED) < 0)
+		return NULL;
+	return start_command(ctx, l, next);
 }
 
 int lab_forget(const struct lab_ctx *ctx, const struct lab *l, struct err *err)

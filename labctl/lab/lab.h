@@ -116,6 +116,8 @@ int lab_names(const struct lab_ctx *ctx, struct strv *ret, struct err *err) MUST
 /* "labctl --lab stu stage-start --isolated stage1": the command that starts the same again; heap
  * text. */
 char *lab_start_command(const struct lab_ctx *ctx, const struct lab *l);
+/* The same for the stage that follows by its number: stage2 after stage1; NULL: there is none. */
+char *lab_next_command(const struct lab_ctx *ctx, const struct lab *l);
 
 /* Everyone sees all labs; only the owner and the real root do something with one.
  * ERR_CONFLICT says whose it is. */

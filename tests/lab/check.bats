@@ -101,6 +101,24 @@ broken() { printf 'python3 %s/tests/routers/stage1_mutants.py %s' "$LABCTL_TREE"
 	cd "$LABCTL_TREE"
 }
 
+@test "-v: a ladder of frames; --pcap: what passed everywhere, with comments" {
+	dir=$BATS_TEST_TMPDIR/frames
+	LC_ALL=C.UTF-8 try C -v --run "$(broken ipv4-forward-one-way)" --pcap "$dir"
+	[ "$status" -eq 1 ]
+	expect_out 'sent      on tc2: 198.18.2.2 > 198.18.1.2 UDP' 'Your program sent nothing after that' \
+		'client1  router      client2' '│──────────→│' \
+		'│←╌╌╌╌╌╌╌╌╌╌│           │  missing: 198.18.2.2 > 198.18.1.2 UDP'
+	LC_ALL=C try C --run "$(broken ipv4-forward-one-way)"
+	[[ $output != *missing:* ]]
+	tcpdump -nr "$dir/ipv4.forward.pcap" 2>/dev/null | grep -q 'IP 198.18.1.2.* > 198.18.2.2.*: UDP'
+	for text in client1/eth0 client2/eth0 'sent by labctl' \
+		'missing: 198.18.2.2 > ' 'to client1' 'fail ipv4.forward: the router did not deliver'; do
+		grep -qaF -- "$text" "$dir/ipv4.forward.pcap" || echo "not in the capture: $text"
+		grep -qaF -- "$text" "$dir/ipv4.forward.pcap"
+	done
+	tcpdump -nr "$dir/arp.reply.pcap" 2>/dev/null | grep -q 'Request who-has 198.18.1.1'
+}
+
 @test "a client that is gone: what mends it" {
 	api /containers/labctl-t-chk-client1?force=1 -X DELETE
 	try C

@@ -128,7 +128,8 @@ static void test_json(void **state)
 		"\"sent\":\"on net1: 1.1.1.2 > 2.2.2.2 UDP 4000 > 9, ttl 64, 32 bytes\","
 		"\"expected\":{\"ipv4.ttl\":\"63\"},"
 		"\"seen\":{\"ipv4.ttl\":\"62\"},"
-		"\"story\":\"your program sent it on to net2 with TTL 62\",\"ms\":1.23}";
+		"\"story\":\"your program sent it on to net2 with TTL "
+		"62\",\"ladder\":null,\"ms\":1.23}";
 	auto_results r = { 0 };
 	struct report rep = report_of(&r);
 	json_auto_t *doc = NULL;
@@ -242,6 +243,78 @@ static void test_waiting(void **state)
 	assert_null(strstr(text.s, "x.hidden"));
 }
 
+/* What comes next is told when the whole stage is passed, and only then. */
+static void test_next(void **state)
+{
+	auto_results r = { 0 };
+	struct report rep = report_of(&r);
+	auto_str text = { 0 };
+
+	(void)state;
+	*array_push(r.v, r.n) = make("ipv4.ttl#1", VERDICT_PASS, NULL);
+	*array_push(r.v, r.n) = make("ipv4.ttl#2", VERDICT_PASS, NULL);
+	rep.next = "labctl --lab ann stage-start stage2";
+	r.passed = 1;
+	report_sum(&rep, &text);
+	assert_null(strstr(text.s, "next:"));
+	r.passed = 2;
+	report_sum(&rep, &text);
+	assert_non_null(strstr(text.s, " s)\nnext: labctl --lab ann stage-start stage2\n"));
+}
+
+static void rung(struct ladder *l, double ms, const char *from, const char *to, const char *frame,
+		 enum rung_kind kind)
+{
+	*array_push(l->v, l->n) =
+		(struct rung){ ms, xstrdup(from), xstrdup(to), xstrdup(frame), kind, false };
+}
+
+static void test_ladder(void **state)
+{
+	static const char unicode[] =
+		"        ms   client1  router      client2\n"
+		"      0.00   │──────────→│           │  who-has\n"
+		"      0.25   │           │←──────────│  (own kernel) is-at\n"
+		"             … 212 more frames …\n"
+		"      1.50   │←──────────│           │  wrong ? here  <-- this one\n"
+		"   1000.00   │           │╌╌╌╌╌╌╌╌╌╌→│  missing: it\n";
+	auto_results r = { 0 };
+	struct report rep = report_of(&r);
+	struct ladder *l;
+	auto_str text = { 0 }, ascii = { 0 }, tap = { 0 };
+	json_auto_t *doc = NULL;
+	auto_free char *json = NULL;
+
+	(void)state;
+	fill(&r);
+	l = &r.v[1].ladder;
+	ladder_draw(l, true, "", &text);
+	assert_string_equal(str_get(&text), "");
+	rung(l, 0, "client1", "router", "who-has", RUNG_SENT);
+	rung(l, 0.25, "client2", "router", "is-at", RUNG_KERNEL);
+	rung(l, 0.3, "", "", "212 more frames", RUNG_MORE);
+	rung(l, 1.5, "router", "client1", "wrong \033 here", RUNG_ROUTER);
+	l->v[3].meant = true;
+	rung(l, 1000, "router", "client2", "missing: it", RUNG_MISSING);
+	ladder_draw(l, true, " ", &text);
+	assert_string_equal(text.s, unicode);
+	ladder_draw(l, false, "", &ascii);
+	assert_non_null(strstr(ascii.s, "0.25   |           |<----------|  (own kernel) is-at\n"));
+	assert_non_null(strstr(ascii.s, "|           |..........>|  missing: it\n"));
+	doc = ladder_json(l);
+	json = json_dumps(json_array_get(doc, 4), JSON_COMPACT | JSON_REAL_PRECISION(6));
+	assert_string_equal(json, "{\"ms\":1000.0,\"from\":\"router\",\"to\":\"client2\","
+				  "\"frame\":\"missing: it\",\"kind\":\"missing\"}");
+	str_done(&text);
+	report_checks(&rep, &text);
+	assert_null(strstr(text.s, "who-has"));
+	rep.ladders = rep.ascii = true;
+	report_checks(&rep, &text);
+	assert_non_null(strstr(text.s, "             0.00   |---------->|"));
+	report_tap(&rep, &tap);
+	assert_non_null(strstr(tap.s, "\n#        0.00   |---------->|           |  who-has\n"));
+}
+
 static void test_memory(void **state)
 {
 	char dir[] = "/tmp/labctl-memory-XXXXXX";
@@ -283,6 +356,7 @@ int main(void)
 		cmocka_unit_test(test_catalogue), cmocka_unit_test(test_lookup),
 		cmocka_unit_test(test_json),	  cmocka_unit_test(test_junit_tap),
 		cmocka_unit_test(test_table),	  cmocka_unit_test(test_waiting),
+		cmocka_unit_test(test_next),	  cmocka_unit_test(test_ladder),
 		cmocka_unit_test(test_memory),
 	};
 

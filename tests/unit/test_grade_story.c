@@ -131,6 +131,60 @@ static void test_field_hints(void **state)
 	assert_null(field_hint(F_ETH_VLAN));
 }
 
+static bool has_reply(void *arg)
+{
+	return probe_kernel_count(arg) > 0;
+}
+
+static bool has_all(void *arg)
+{
+	return probe_kernel_count(arg) == PROBE_KERNEL_MAX;
+}
+
+/* What a client's kernel answers is seen, is not in the journal, and too much of it is no loss. */
+static void test_kernel_frames(void **state)
+{
+	struct test_arena t = { 0 };
+	unsigned client, seat;
+	struct frame ask = question();
+	uint8_t buf[64];
+	auto_probe p = NULL;
+	size_t len, n;
+
+	(void)state;
+	need_root();
+	arena_open(&t, "stages/stage1");
+	ok(probe_new(&p, err));
+	ok(probe_add_port(p, t.arena.client_ns[0], "eth0", &client, err));
+	ok(probe_add_port(p, t.arena.seat_ns, "net1", &seat, err));
+	ask.eth.src = ask.arp.sha = router;
+	ask.arp.spa = 0x01010101;
+	ask.arp.tpa = 0x01010102;
+	len = frame_encode(&ask, buf, sizeof(buf));
+	ok(probe_forget(p, err));
+	ok(probe_send(p, seat, buf, len, err));
+	assert_int_equal(probe_wait(p, NS_PER_S, has_reply, p, ERR_IGNORED), 1);
+	assert_int_equal(probe_kernel_get(p, 0)->port, client);
+	assert_true(probe_kernel_get(p, 0)->kernel);
+	assert_int_equal(probe_kernel_get(p, 0)->f.arp.op, ARP_REPLY);
+	for (size_t i = 0; i < probe_count(p); i++)
+		assert_true(probe_get(p, i)->port == seat ||
+			    probe_get(p, i)->f.arp.op == ARP_REQUEST);
+	free(probe_timeline(p, probe_count(p), &n));
+	assert_int_equal(n, probe_count(p) + 1);
+	for (int i = 0; i < 2 * PROBE_KERNEL_MAX; i++)
+		ok(probe_send(p, seat, buf, len, err));
+	assert_int_equal(probe_wait(p, NS_PER_S, has_all, p, ERR_IGNORED), 1);
+	assert_int_equal(probe_wait(p, 20 * NS_PER_MS, NULL, NULL, ERR_IGNORED), 0);
+	assert_int_equal(probe_kernel_count(p), PROBE_KERNEL_MAX);
+	assert_int_equal(probe_lost(p), 0);
+	ok(probe_forget(p, err));
+	assert_int_equal(probe_kernel_count(p), 0);
+	ok(probe_send(p, seat, buf, len, err));
+	assert_int_equal(probe_wait(p, NS_PER_S, has_reply, p, ERR_IGNORED), 1);
+	arena_close(&t);
+}
+
 /* Broken routers of stage1: of this check, the pattern of what was sent, and of the story. */
 struct lesson {
 	const char *mutant, *check, *sent, *story;
@@ -190,16 +244,15 @@ static void test_lesson(void **state)
 
 int main(void)
 {
-	struct CMUnitTest tests[4 + ARRAY_SIZE(lessons)] = {
-		cmocka_unit_test(test_special_datagrams),
-		cmocka_unit_test(test_special_faults),
-		cmocka_unit_test(test_special_arp),
-		cmocka_unit_test(test_field_hints),
+	struct CMUnitTest tests[5 + ARRAY_SIZE(lessons)] = {
+		cmocka_unit_test(test_special_datagrams), cmocka_unit_test(test_special_faults),
+		cmocka_unit_test(test_special_arp),	  cmocka_unit_test(test_field_hints),
+		cmocka_unit_test(test_kernel_frames),
 	};
 
 	mem_adopt_jansson();
 	for (size_t i = 0; i < ARRAY_SIZE(lessons); i++)
-		tests[4 + i] =
+		tests[5 + i] =
 			(struct CMUnitTest){ .name = lessons[i].mutant,
 					     .test_func = test_lesson,
 					     .initial_state = (void *)(uintptr_t)&lessons[i] };

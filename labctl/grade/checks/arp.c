@@ -300,7 +300,7 @@ static bool arp_queue(struct trial *t)
 		return false;
 	trial_answer(t, &guest);
 	reply = arp_tell(&guest, &(struct station){ p.to, p.to->router_ip, p.to->router_mac });
-	delivered.frame = last;
+	delivered.frame = path_forwarded(&p, &last);
 	return trial_send(t, p.to, &reply) && trial_expect(t, p.to, &delivered);
 }
 
