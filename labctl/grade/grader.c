@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/rights.h"
+#include "grade/diagnose.h"
 #include "grade/fair.h"
 #include "grade/neighbour.h"
 #include "grade/pcap.h"
@@ -272,6 +273,8 @@ static int try_check(struct grader *g, struct result *r, struct err *err)
 		trial_error(&t, &(struct err){ .msg = "this check gave no reason" });
 	g->trial = NULL;
 	story_close(&t);
+	if (t.verdict == VERDICT_FAIL)
+		diagnose_frames(g);
 	g->restart = r->check->rough && t.verdict == VERDICT_FAIL;
 	if (g->runner)
 		program_note_end(g, &t);
@@ -413,6 +416,21 @@ static int prove_silence(struct grader *g, char **ret_who, struct err *err)
 	return r < 0 ? -1 : 0;
 }
 
+/* In place of what was noted when it did not answer: this says why. */
+static void note_diagnosis(struct grader *g, struct results *all)
+{
+	bool failed = false;
+	char *text;
+
+	for (size_t i = 0; i < all->n; i++)
+		failed = failed || all->v[i].verdict == VERDICT_FAIL;
+	text = failed ? diagnose_program(g) : NULL;
+	if (!text)
+		return;
+	free(all->notice);
+	all->notice = text;
+}
+
 static int run_program(struct grader *g, struct results *ret, struct err *err)
 {
 	auto_free char *who = NULL;
@@ -421,41 +439,59 @@ static int run_program(struct grader *g, struct results *ret, struct err *err)
 	if (prove_silence(g, &who, err) < 0)
 		return -1;
 	if (who) {
-		all_errors(ret, who);
+		auto_free char *listener = diagnose_listener(g);
+		auto_free char *text =
+			xasprintf("%s%s%s", who, listener ? "; it listens here: " : "",
+				  listener ? listener : "");
+
+		all_errors(ret, text);
 		return 0;
 	}
+	diagnose_begin(g);
 	if (program_start(g, &alive, err) < 0)
 		return -1;
 	if (!alive && runner_alive(g->runner))
 		ret->notice =
 			xasprintf("Your program runs, but it answered nothing in %.0f seconds.",
 				  PROGRAM_READY_S * g->slowness);
-	if (alive || runner_alive(g->runner))
-		return try_all(g, ret, err);
-	never_answered(g, ret);
+	if (!alive && !runner_alive(g->runner)) {
+		never_answered(g, ret);
+		return 0;
+	}
+	if (try_all(g, ret, err) < 0)
+		return -1;
+	if (runner_alive(g->runner))
+		note_diagnosis(g, ret);
 	return 0;
 }
 
 /* Perhaps the student forgot to start it: then a lesson about ARP does not help. */
-static int note_nobody(struct grader *g, struct results *all, struct err *err)
+static int note_nobody(struct grader *g, struct results *all, const char *listener, struct err *err)
 {
 	auto_free char *who = NULL;
 
 	if (probe_forget(g->probe, err) < 0 || prove_silence(g, &who, err) < 0)
 		return -1;
-	if (!who)
-		all->notice = xstrdup("Nobody answers anything. Does your program run? Start it by "
-				      "'labctl run -- COMMAND', or here by --run COMMAND.");
+	if (who)
+		return 0;
+	all->notice =
+		listener ? xasprintf("Nobody answers anything, although %s listens.", listener)
+			 : xstrdup("Nobody answers anything. Does your program run? Start it by "
+				   "'labctl run -- COMMAND', or here by --run COMMAND.");
 	return 0;
 }
 
 static int grade_running(struct grader *g, struct results *ret, struct err *err)
 {
+	auto_free char *listener = NULL;
 	size_t alive;
 
 	if (neighbours_meet(g, g->answer_ns, &alive, err) < 0 || try_all(g, ret, err) < 0)
 		return -1;
-	return alive ? 0 : note_nobody(g, ret, err);
+	listener = diagnose_listener(g);
+	if (alive || listener)
+		note_diagnosis(g, ret);
+	return alive || ret->notice ? 0 : note_nobody(g, ret, listener, err);
 }
 
 static int run(struct grader *g, struct results *ret, struct err *err)
@@ -513,6 +549,7 @@ int grade(struct arena *a, const struct grader_options *o, struct results *ret, 
 	for (size_t i = 0; i < g.n_places; i++)
 		close(g.places[i].sink);
 	free(g.places);
+	free(g.earlier);
 	free(g.taken);
 	probe_free(g.probe);
 	kernel_watch_close(g.kernel);

@@ -113,7 +113,10 @@ struct grader {
 	struct runner *runner;	 /* NULL: not ours */
 	bool restart;		 /* it failed a rough check */
 	struct results *results; /* of the checks so far */
-	uint32_t *taken;	 /* addresses that guests have had */
+	ino_t *earlier;		 /* packet sockets that were open before the program */
+	size_t n_earlier;
+	bool hears_itself; /* it takes its own frames for those of others */
+	uint32_t *taken;   /* addresses that guests have had */
 	size_t n_taken;
 	uint64_t answer_ns;  /* how long an answer is waited for */
 	uint64_t slowest_ns; /* the slowest answer of a control so far */

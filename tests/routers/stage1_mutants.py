@@ -101,6 +101,18 @@ def arp_reply_target():
     on_arp_reply(lambda arp: arp.__setitem__(slice(18, 24), bytes(6)))
 
 
+@mutant("arp.reply", "sender and target as they were in the request")
+def arp_reply_not_exchanged():
+    on_arp_reply(lambda arp: arp.__setitem__(slice(8, 28), arp[18:28] + arp[8:18]))
+
+
+@mutant("arp.reply", "gives the asker's own MAC as the sender's")
+def arp_reply_macs_not_exchanged():
+    def change(arp):
+        arp[8:14], arp[18:24] = arp[18:24], arp[8:14]
+    on_arp_reply(change)
+
+
 @mutant("arp.reply", "the destination MAC is ff:ff:ff:ff:ff:ff")
 def arp_reply_broadcast():
     @around(ref.Interface, "send")
@@ -334,6 +346,32 @@ def ipv4_forward_udp_only():
 @mutant("ipv4.forward ipv4.preserve", "the payload is")
 def ipv4_forward_damaged():
     on_forward(lambda data: data[:-1] + bytes([data[-1] ^ 1]))
+
+
+@mutant("ipv4.forward eth.other", "the router delivers a datagram")
+def ipv4_forward_hears_itself():
+    # A packet socket shows what others send on its interface: another socket of the same program, too.
+    @around(ref.Interface, "__init__")
+    def init(old, self, description):
+        old(self, description)
+        self.sender = ref.socket.socket(ref.socket.AF_PACKET, ref.socket.SOCK_RAW, 0)
+        self.sender.bind((self.name, 0))
+
+    @around(ref.Interface, "send")
+    def send(old, self, mac, ethertype, payload):
+        self.sender.send(mac + self.mac + struct.pack("!H", ethertype) + payload)
+
+    @around(ref.Interface, "frames")
+    def frames(old, self):
+        for _ in range(64):
+            try:
+                frame = self.socket.recv(65535)
+            except OSError:
+                return
+            if frame[12:14] == b"\x08\0":
+                frame = self.mac + frame[6:]
+            if len(frame) >= 14 and (frame[:6] == self.mac or frame[0] & 1):
+                yield frame
 
 
 @mutant("ipv4.forward", "the payload is")

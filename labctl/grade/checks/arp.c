@@ -24,6 +24,22 @@ static struct want reply_to(const struct station *asker)
 
 /* arp.reply */
 
+/* A usual slip: sender and target of the request were not exchanged, or only half of them. */
+static bool name_exchange(struct trial *t, const struct station *asker)
+{
+	const struct frame *f = t->evidence.seen ? &t->evidence.seen->f : NULL;
+
+	if (t->verdict != VERDICT_FAIL || !f || !(f->has & LAYER_ARP) || f->arp.op != ARP_REPLY)
+		return false;
+	if (f->arp.spa == asker->ip && f->arp.tpa == asker->at->router_ip)
+		return trial_fail(t, "the ARP reply has sender and target as they were in the "
+				     "request: in a reply they change places");
+	if (macaddr_equal(&f->arp.sha, &asker->mac))
+		return trial_fail(t, "the ARP reply gives the asker's own MAC as the sender's: the "
+				     "sender of the reply is the router, the asker is its target");
+	return false;
+}
+
 static bool asks(struct trial *t, const struct place *at, bool unicast)
 {
 	struct station asker;
@@ -40,7 +56,9 @@ static bool asks(struct trial *t, const struct place *at, bool unicast)
 		reply.missing = "the router answers who-has by broadcast but not by unicast, which "
 				"is how a neighbour confirms what it knows";
 	}
-	return trial_send(t, at, &ask) && trial_expect(t, at, &reply);
+	if (!trial_send(t, at, &ask))
+		return false;
+	return trial_expect(t, at, &reply) ? true : name_exchange(t, &asker);
 }
 
 static bool arp_reply(struct trial *t)

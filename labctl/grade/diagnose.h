@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * diagnose.h - the usual first mistakes, recognised by more than their frames: said once, above
+ * the lessons.
+ *
+ * Which packet sockets the program has is read from the seat's /proc/net/packet; that it hears
+ * itself, from the frames of checks that failed.
+ */
+#ifndef LABCTL_GRADE_DIAGNOSE_H
+#define LABCTL_GRADE_DIAGNOSE_H
+
+#include "grade/grader.h"
+
+/* Before the program is started: packet sockets that are open now are not its own. */
+void diagnose_begin(struct grader *g);
+
+/* After a check that failed, while its frames are in the journal. */
+void diagnose_frames(struct grader *g);
+
+/* While the program runs: what is wrong with it as a whole, as heap text of whole sentences; NULL:
+ * nothing is known. */
+char *diagnose_program(struct grader *g);
+
+/* "process 1234 (python3 src/router.py)": somebody who listens on the stage's networks already, as
+ * heap text; NULL: nobody is found. */
+char *diagnose_listener(const struct grader *g);
+
+#endif
