@@ -61,6 +61,7 @@ $B/docker/http.o $B/docker/transfer.o: LAB_CFLAGS += $(if $(IS_CLANG),,-O1 -Wsys
 	-Wno-format-nonliteral)
 
 $B/netport/api_docs.o: labctl/netport/docs.html
+$B/lab/starter.o: starters/starter.py starters/starter.c
 
 $B/%.o: labctl/%.c $B/flags $B/version.h
 	$(call say,CC,$<)

@@ -12,6 +12,7 @@
 #include "lab/plan.h"
 #include "lab/publish.h"
 #include "lab/session.h"
+#include "lab/starter.h"
 
 #include "base/banned.h"
 
@@ -95,6 +96,18 @@ static void print_started(const struct cmd *cmd, const struct lab *l)
 	print_seat(cmd, l);
 }
 
+/* A lab without a starter is a lab all the same. */
+static void place_starters(const struct cmd *cmd, const struct lab *l)
+{
+	auto_strv names = { 0 };
+	struct err err = { 0 };
+
+	if (starter_place(cmd->ctx, l, &names, &err) < 0)
+		log_warn("%s", err.msg);
+	for (size_t i = 0; i < names.n && !cmd->json; i++)
+		out_printf(stdout, "%s/%s is there to begin with\n", l->src_dir, names.v[i]);
+}
+
 static int run(struct cmd *cmd, const struct args *args, struct err *err)
 {
 	auto_stage_problems problems = { 0 };
@@ -117,6 +130,7 @@ static int run(struct cmd *cmd, const struct args *args, struct err *err)
 		return -1;
 	lab_ctx_progress_end(cmd->ctx);
 	print_started(cmd, l);
+	place_starters(cmd, l);
 	return 0;
 }
 
@@ -124,7 +138,9 @@ const struct command cmd_stage_start = {
 	.name = "stage-start",
 	.synopsis = "STAGE",
 	.summary = "start a stage (stops the lab's running one first)",
-	.details = "STAGE is a name from 'labctl stage-list', or the path of a stage's directory.",
+	.details =
+		"STAGE is a name from 'labctl stage-list', or the path of a stage's directory.\n"
+		"An empty src gets starter.py and starter.c, which print every frame that arrives.",
 	.options = options,
 	.min_args = 1,
 	.max_args = 1,

@@ -42,6 +42,23 @@ not_mounted() {
 	[ "$(stat -c %U:%G "$ALICE/src/made")" = labt-alice:labt-alice ]
 }
 
+@test "the starter is made with the student's rights, in the student's own directory alone" {
+	secret "$WORLD/root/starter.c" 'not to be written'
+	as_student alice mkdir "$ALICE/empty" "$ALICE/linked"
+	try start --src "$ALICE/empty"
+	expect 0
+	[ "$(stat -c '%U:%G %a' "$ALICE/empty/starter.py" "$ALICE/empty/starter.c" | sort -u)" = 'labt-alice:labt-alice 644' ]
+	as_student alice ln -s "$WORLD/root/starter.c" "$ALICE/linked/starter.c"
+	try start --src "$ALICE/linked"
+	expect 0
+	assert_untouched "$WORLD/root/starter.c"
+	mkdir -m 777 "$WORLD/everyones"
+	try start --src "$WORLD/everyones"
+	[ "$status" -eq 0 ]
+	[ -z "$(ls -A "$WORLD/everyones")" ]
+	start >/dev/null
+}
+
 @test "other users do not reach it by way of the lab's run directory, whose lab.json is public" {
 	run ! as_student bob cat "$LABCTL_RUN/t-sca/private/src/made"
 	run ! as_student bob ls "$LABCTL_RUN/t-sca/private"

@@ -246,6 +246,67 @@ open("/etc/shadow")'
 	[ -e "$WORLD/src/outside" ]
 }
 
+# --- the starter ---
+
+# begin NAME: the student's empty directory of that name, and a lab with it.
+begin() {
+	mkdir -p "$WORLD/$1"
+	chown 12345:12346 "$WORLD/$1"
+	try as_student lab t-src stage-start two --src "$WORLD/$1"
+	expect 0
+}
+
+@test "an empty src gets the starter in Python and in C, the student's own; both show what arrives" {
+	mkdir "$WORLD/first"
+	echo mine >"$WORLD/first/README.md"
+	: >"$WORLD/first/.gitkeep"
+	begin first
+	expect_out "$WORLD/first/starter.py is there to begin with" "$WORLD/first/starter.c is there to begin with"
+	for file in starter.py starter.c; do
+		[ "$(stat -c '%u:%g %a' "$WORLD/first/$file")" = '12345:12346 644' ]
+		cmp "$LABCTL_TREE/starters/$file" "$WORLD/first/$file"
+	done
+	cd "$WORLD/first"
+	gcc -Wall -Wextra -Werror -o starter starter.c
+	for program in ./starter 'python3 starter.py'; do
+		# shellcheck disable=SC2086 # words
+		background "$BATS_TEST_TMPDIR/said" 'listening on ts1, ts2\|listening on ts2, ts1' \
+			env SUDO_UID=12345 SUDO_GID=12346 "$LABCTL_BIN" --lab t-src run -- $program
+		router=$started
+		try on client2 ping -c 1 -W 1 198.18.2.1
+		wait_for 20 grep -q '^ts2  02:42:c6:12:02:02 > ff:ff:ff:ff:ff:ff  type 0x0806  42 bytes' "$BATS_TEST_TMPDIR/said"
+		kill "$router"
+		wait "$router" || true
+	done
+	cd "$LABCTL_TREE"
+}
+
+@test "a src with something in it, and another user's, gets nothing; nothing is overwritten" {
+	mkdir "$WORLD/second"
+	ln -s /nowhere/else "$WORLD/second/starter.py"
+	begin second
+	[[ $output != *'to begin with'* ]]
+	[ "$(ls -A "$WORLD/second")" = starter.py ]
+	mkdir "$WORLD/third"
+	try as_student lab t-src --json stage-start two --src "$WORLD/third"
+	[ "$status" -eq 0 ]
+	[ -z "$(ls -A "$WORLD/third")" ]
+	# root's own lab in a student's directory: what is made is the student's
+	chown 12345:12346 "$WORLD/third"
+	try lab t-other stage-start three --src "$WORLD/third"
+	expect 0
+	[ "$(owner "$WORLD/third/starter.c")" = 12345:12346 ]
+	lab t-other stage-stop >&2 </dev/null
+	# one who may not write there has his lab all the same
+	mkdir "$WORLD/closed"
+	chmod 555 "$WORLD/closed"
+	chown 12345:12346 "$WORLD/closed"
+	try as_student lab t-src stage-start two --src "$WORLD/closed"
+	expect 0 "'$WORLD/closed' gets no starter: cannot make 'starter.py': Permission denied"
+	[ -z "$(ls -A "$WORLD/closed")" ]
+	L stage-stop
+}
+
 # --- .stage ---
 
 # A copy of the built tree: the default lab writes .stage in its root.

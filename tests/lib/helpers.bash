@@ -18,6 +18,7 @@ world_make() {
 	WORLD=$(mktemp -d "${TMPDIR:-/tmp}/labctl-test.XXXXXX")
 	chmod 755 "$WORLD"
 	mkdir "$WORLD/stages" "$WORLD/src"
+	: >"$WORLD/src/begun" # or stage-start would put a starter there
 	export WORLD LABCTL_BIN
 	export LABCTL_STATE=$WORLD/state LABCTL_RUN=$WORLD/run
 	export LABCTL_STAGES=$WORLD/stages LABCTL_SRC=$WORLD/src
