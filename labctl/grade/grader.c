@@ -476,8 +476,9 @@ static int note_nobody(struct grader *g, struct results *all, const char *listen
 		return 0;
 	all->notice =
 		listener ? xasprintf("Nobody answers anything, although %s listens.", listener)
-			 : xstrdup("Nobody answers anything. Does your program run? Start it by "
-				   "'labctl run -- COMMAND', or here by --run COMMAND.");
+			 : xasprintf("Nobody answers anything. Does your program run? Start it by "
+				     "'%s run -- COMMAND', or here by --run COMMAND.",
+				     g->arena->labctl);
 	return 0;
 }
 

@@ -351,7 +351,7 @@ static int claim_of(struct call *c, struct lease_claim *ret, struct err *err)
 		return -1;
 	if (list.n && str_starts(list.v[0].owner, LEASE_LAB_OWNER))
 		return err_set(err, ERR_CONFLICT, 0,
-			       "'%.64s' is a lab's: it ends with 'labctl stage-stop'", c->arg[1]);
+			       "'%.64s' is a lab's: it ends when that lab is stopped", c->arg[1]);
 	return 0;
 }
 

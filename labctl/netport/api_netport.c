@@ -193,7 +193,7 @@ static int release_client(struct call *c, struct err *err)
 		return 0;
 	}
 	if (!own && str_starts(client, LEASE_LAB_OWNER)) {
-		api_fail(c, 403, "what a lab holds ends with 'labctl stage-stop'");
+		api_fail(c, 403, "what a lab holds ends when that lab is stopped");
 		return 0;
 	}
 	if (lease_release_owner(c->api->store, own ? c->caller.owner : client,

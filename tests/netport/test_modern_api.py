@@ -216,13 +216,13 @@ def labs_and_what_they_hold(s):
     equal(ci("GET", "/api/labs/demo").json, labs[0])
     error(ci("GET", "/api/labs/none"), 404, "not_found", "there is no lab 'none'")
     error(admin("DELETE", "/api/leases/INTERFACE/net77"), 409, "conflict",
-          "'net77' is a lab's: it ends with 'labctl stage-stop'")
+          "'net77' is a lab's: it ends when that lab is stopped")
     # A name that somebody keeps is no lab.
     equal(s.data("/db/reserve", unix=True, resource="LAB", value="kept"), True)
     equal(ci("GET", "/api/labs").json["labs"], labs)
     error(ci("GET", "/api/labs/kept"), 404, "not_found", "there is no lab 'kept'")
     r = s.get("/db/release_client", unix=True, client="lab:demo")
-    equal((r.status, r.json["detail"]), (403, "what a lab holds ends with 'labctl stage-stop'"))
+    equal((r.status, r.json["detail"]), (403, "what a lab holds ends when that lab is stopped"))
 
 
 def the_command_line_and_the_service_share_one_book(s):
