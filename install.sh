@@ -65,6 +65,7 @@ command clang-format clang-format
 command cppcheck   cppcheck
 command shellcheck shellcheck
 package python3-jsonschema python3-jsonschema
+package python3-scapy python3-scapy
 command zsh        zsh
 command fish       fish
 command docker-compose docker-compose

@@ -18,7 +18,11 @@
 
 #define ROUTERS	  "tests/routers/"
 #define REFERENCE ROUTERS STAGE "_reference.py"
-#define MUTANTS	  ROUTERS STAGE "_mutants.py"
+#ifdef MANNERS /* correct routers instead, which fail nothing but what is listed for them */
+#define MUTANTS ROUTERS "manners.py " STAGE
+#else
+#define MUTANTS ROUTERS STAGE "_mutants.py"
+#endif
 
 struct mutant {
 	char *name, *checks, *words;
@@ -100,7 +104,7 @@ static bool fails_some_use(const struct results *r, const char *id)
 static bool mutant_is_found_out(struct test_arena *t, const struct mutant *m)
 {
 	auto_results r = { 0 };
-	bool said = false, right = true;
+	bool said = !*m->words, right = true;
 
 	grade_router(t, m->name, &r);
 	for (size_t i = 0; i < r.n; i++) {
@@ -121,7 +125,9 @@ static bool mutant_is_found_out(struct test_arena *t, const struct mutant *m)
  * is not the expected one is asked for once more. A correct router has no second try. */
 static void test_mutant(struct test_arena *t, const struct mutant *m)
 {
-	if (!mutant_is_found_out(t, m) && !mutant_is_found_out(t, m))
+	bool second = *m->words;
+
+	if (!mutant_is_found_out(t, m) && (!second || !mutant_is_found_out(t, m)))
 		fail_msg("mutant '%s' must fail '%s' and nothing else, saying '%s'", m->name,
 			 m->checks, m->words);
 }
@@ -199,6 +205,7 @@ static void free_mutants(struct mutant *v, size_t n)
 	free(v);
 }
 
+#ifndef MANNERS
 /* Every check that the stage uses is killed by some mutant. */
 static void test_all_killed(void **state)
 {
@@ -219,6 +226,7 @@ static void test_all_killed(void **state)
 	}
 	free_mutants(v, n);
 }
+#endif
 
 int main(int argc, char **argv)
 {
@@ -243,8 +251,10 @@ int main(int argc, char **argv)
 					     .initial_state = i ? (void *)&mutants[i - 1]
 								: (void *)&the_arena };
 	}
+#ifndef MANNERS
 	*array_push(tests, n) = (struct CMUnitTest){ .name = "every check is killed",
 						     .test_func = test_all_killed };
+#endif
 	failed = _cmocka_run_group_tests("matrix", tests, n, open_arena, close_arena);
 	free_mutants(mutants, n_mutants);
 	free(tests);
