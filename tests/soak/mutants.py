@@ -20,7 +20,22 @@ from oracle import LIMITS, Oracle
 from soaklib import RUN, TREE, Tap, World, need
 
 CHECK_LIMIT = 300  # seconds for one grading
+STAGES = sorted(n for n in os.listdir(f"{TREE}/stages") if os.path.exists(f"{TREE}/tests/routers/{n}_reference.py"))
 BAD = ("fail", "error")
+
+
+def graded(world, lab, path, seed):
+    """The ids of the checks that a program fails, in their order; all there is to show."""
+    command = f"sh -c {shlex.quote(f'{LIMITS}; exec python3 {path}')}"
+    r = world.labctl(lab, "--json", "check", "--seed", str(seed), "--run", command, timeout=CHECK_LIMIT)
+    try:
+        checks = json.loads(r.stdout)["checks"]
+    except (ValueError, KeyError):
+        return ["(not graded)"], r.stderr
+    failed = [c["id"] for c in checks if c["status"] in BAD]
+    if r.returncode and not failed:
+        failed = ["(not graded)"]
+    return failed, "\n".join(f"{c['id']}: {c['status']}: {c['reason']}" for c in checks if c["status"] in BAD)
 
 
 class Worker(threading.Thread):
@@ -44,32 +59,20 @@ class Worker(threading.Thread):
         finally:
             self.task.world.labctl(self.lab, "stage-stop")
 
-    def graded(self, path, seed):
-        """The ids of the checks it fails, in their order; all there is to show."""
-        command = f"sh -c {shlex.quote(f'{LIMITS}; exec python3 {path}')}"
-        r = self.task.world.labctl(self.lab, "--json", "check", "--seed", str(seed), "--run", command,
-                                   timeout=CHECK_LIMIT)
-        try:
-            checks = json.loads(r.stdout)["checks"]
-        except (ValueError, KeyError):
-            return ["(not graded)"], r.stderr
-        failed = [c["id"] for c in checks if c["status"] in BAD]
-        if r.returncode and not failed:
-            failed = ["(not graded)"]
-        return failed, "\n".join(f"{c['id']}: {c['status']}: {c['reason']}" for c in checks if c["status"] in BAD)
-
     def judge(self, mutant):
         o = self.task.options
         begin = time.monotonic()
         path = self.task.mutants.write(mutant, f"{self.task.world.dir}/src/{self.lab}-{mutant and mutant.number}")
-        failed, told = self.graded(path, o.seed)
+        failed, told_of = graded(self.task.world, self.lab, path, o.seed)
         begin, check_seconds = time.monotonic(), time.monotonic() - begin
         noticed = None if failed and o.quick else self.oracle.judge(path)
+        once = None
         if mutant and noticed and not failed:  # only what is so each time is a hole
             for seed in (o.seed + 1, o.seed + 2):
-                failed = failed or self.graded(path, seed)[0]
-            noticed = self.oracle.judge(path) and self.oracle.judge(path)
-        return {"mutant": mutant, "failed": failed, "told": told, "noticed": noticed,
+                failed = failed or graded(self.task.world, self.lab, path, seed)[0]
+            once, noticed = noticed, self.oracle.judge(path) and self.oracle.judge(path)
+        return {"mutant": mutant, "failed": failed, "told": told_of, "noticed": noticed, "earlier": [],
+                "once": None if noticed else once,
                 "check_seconds": round(check_seconds, 2), "oracle_seconds": round(time.monotonic() - begin, 2)}
 
 
@@ -107,15 +110,29 @@ class Run:
         for w in workers:
             if w.failure:
                 raise w.failure
+        self.ask_earlier()
         self.results.sort(key=lambda r: r["mutant"] or 0)
+
+    def ask_earlier(self):
+        """What passed here and failed with clients: do the checks of an earlier stage know it?"""
+        holes = [r for r in self.results if r["mutant"] and r["noticed"] and not r["failed"]]
+        for stage in [s for s in STAGES if s < self.stage] if holes else []:
+            lab = f"mut-{RUN}-{self.stage}-{stage}"
+            self.world.must(lab, "stage-start", "--isolated", stage)
+            for r in holes:
+                path = self.mutants.write(r["mutant"], f"{self.world.dir}/src/{lab}-{r['mutant'].number}")
+                r["earlier"] += [f"{stage}:{name}" for name in graded(self.world, lab, path, self.options.seed)[0]]
+            self.world.must(lab, "stage-stop")
 
 
 def told(result):
     m = result["mutant"]
     what = "the reference" if m is None else (
         f"{m.number} {m.file}:{m.line} {m.function} ({m.rule}): {shown(m.before)}  ->  {shown(m.after)}")
+    earlier = f"; of an earlier stage it fails {' '.join(result['earlier'])}" if result["earlier"] else ""
     return (f"{what}\n  failed: {' '.join(result['failed']) or 'none'}; "
-            f"noticed: {result['noticed'] or 'nothing'} ({result['check_seconds']} s, {result['oracle_seconds']} s)")
+            f"noticed: {result['noticed'] or 'nothing'}{earlier} "
+            f"({result['check_seconds']} s, {result['oracle_seconds']} s)")
 
 
 def shown(text):
@@ -133,24 +150,28 @@ def report(tap, run):
     kinds = {(True, True): [], (True, False): [], (False, True): [], (False, False): []}
     for r in results:
         kinds[bool(r["failed"]), bool(r["noticed"])].append(r)
-    holes, silent = kinds[False, True], kinds[False, False]
-    killed = len(results) - len(holes) - len(silent)
+    silent, earlier = kinds[False, False], [r for r in kinds[False, True] if r["earlier"]]
+    holes = [r for r in kinds[False, True] if not r["earlier"]]
+    killed, noticed = len(kinds[True, True]) + len(kinds[True, False]), len(kinds[True, True]) + len(kinds[False, True])
     tap.ok(f"{run.stage}: what a client notices of a mutant, a check notices", [told(r) for r in holes])
     tap.note(f"{run.stage}: {len(results)} of {len(run.mutants.all)} mutants; {killed} killed by checks, "
-             f"{len(kinds[True, True]) + len(holes)} noticed by clients, {len(kinds[True, False])} killed though "
+             f"{noticed} noticed by clients, {len(kinds[True, False])} killed though "
              f"no client noticed{' (not asked)' if run.options.quick else ''}, {len(silent)} that nobody noticed, "
-             f"{len(holes)} holes")
+             f"{len(earlier)} noticed that only an earlier stage's checks know, {len(holes)} holes")
     shares = {}
     first = Counter(r["failed"][0] for r in results if r["failed"])
     for name, n in Counter(i for r in results for i in set(r["failed"])).most_common():
         shares[name] = {"first": first[name], "any": n, "share": round(n / max(1, killed), 3)}
         tap.note(f"  {name:28} fails {n:4} ({100 * n / killed:5.1f} % of the killed), first {first[name]:4}")
+    for r in earlier:
+        tap.note(told(r))
     tap.note("survived, and no client noticed:")
     for r in silent:
-        tap.note(f"  {told(r).splitlines()[0]}")
+        tap.note(f"  {told(r).splitlines()[0]}{' (noticed once: ' + r['once'] + ')' if r['once'] else ''}")
     return {"stage": run.stage, "mutants": len(run.mutants.all), "tried": len(results), "killed": killed,
-            "noticed": len(kinds[True, True]) + len(holes), "checks": shares, "seed": run.options.seed,
-            "holes": [plain(r) for r in holes], "unnoticed": [plain(r) for r in silent],
+            "noticed": noticed, "checks": shares, "seed": run.options.seed,
+            "holes": [plain(r) for r in holes], "earlier": [plain(r) for r in earlier],
+            "unnoticed": [plain(r) for r in silent],
             "killed_unnoticed": [plain(r) for r in kinds[True, False]],
             "killed_noticed": [plain(r) for r in kinds[True, True]]}
 
@@ -162,9 +183,8 @@ def plain(result):
 
 
 def main():
-    stages = sorted(n for n in os.listdir(f"{TREE}/stages") if os.path.exists(f"{TREE}/tests/routers/{n}_reference.py"))
     a = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    a.add_argument("--stage", action="append", choices=stages, help=f"default: {' '.join(stages)}")
+    a.add_argument("--stage", action="append", choices=STAGES, help=f"default: {' '.join(STAGES)}")
     a.add_argument("--sample", type=int, default=300, help="how many of a stage's mutants (default 300)")
     a.add_argument("--seed", type=int, default=1, help="of the sample and of the gradings (default 1)")
     a.add_argument("--only", type=int, action="append", help="this mutant alone, with all that it failed")
@@ -180,7 +200,7 @@ def main():
     need(tap, "mutants of the references")
     with World() as w:
         w.env.update(LABCTL_STAGES=f"{TREE}/stages", PYTHONDONTWRITEBYTECODE="1")
-        for stage in o.stage or stages:
+        for stage in o.stage or STAGES:
             if not stop.is_set():
                 run = Run(w, stage, o, stop)
                 run.work()
