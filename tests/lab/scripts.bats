@@ -101,7 +101,7 @@ PYROUTE_STAGE_FILE=$tree/.stage" ]
 	[ "$status" -eq 6 ]
 	[ "$output" = $'connected to client7 as 12345\ntyped' ]
 	try old exec client7 -- true
-	expect 125 "stage 'old' has scripts of its own: it has no 'exec'" 'labctl --lab * connect client7'
+	expect 125 "stage 'old' has scripts of its own: it has no 'exec'" 'labctl connect client7'
 	try old connect 'client; rm'
 	[ "$status" -eq 6 ]
 	[ "${lines[0]}" = 'connected to client; rm as 12345' ]
