@@ -13,6 +13,7 @@
 #include "base/parse.h"
 #include "base/proc.h"
 #include "grade/memory.h"
+#include "grade/replay.h"
 #include "grade/report.h"
 #include "grade/watch.h"
 #include "lab/session.h"
@@ -30,6 +31,8 @@ enum {
 	OPT_PCAP,
 	OPT_JUNIT,
 	OPT_TAP,
+	OPT_KEEP_OUTPUT,
+	OPT_REPLAY,
 };
 
 static const struct option options[] = {
@@ -48,6 +51,11 @@ static const struct option options[] = {
 	[OPT_PCAP] = { 0, "pcap", "DIR", "write each check's frames there", COMPLETE_DIR },
 	[OPT_JUNIT] = { 0, "junit", "FILE", "write a JUnit report", COMPLETE_NOTHING },
 	[OPT_TAP] = { 0, "tap", NULL, "print TAP", COMPLETE_NOTHING },
+	[OPT_KEEP_OUTPUT] = { 0, "keep-output", NULL,
+			      "with --run: show what the program prints beside the checks",
+			      COMPLETE_NOTHING },
+	[OPT_REPLAY] = { 0, "replay", "ID", "send this check's frames again and again, slowly",
+			 COMPLETE_NOTHING },
 	{ 0 },
 };
 
@@ -93,11 +101,20 @@ static int explain(const char *id, struct err *err)
 	return 0;
 }
 
+static bool keeps_output(const struct args *args)
+{
+	return args->opt[OPT_KEEP_OUTPUT] || log_get_level() == LOG_DEBUG;
+}
+
 /* In the child that becomes the student's program. */
 static int become(void *arg, char **argv, struct err *err)
 {
 	struct session *s = arg;
 	int code;
+
+	/* Into a pipe Python prints when it ends; what is kept belongs to its check. */
+	if (keeps_output(s->args))
+		setenv("PYTHONUNBUFFERED", "1", 0);
 
 	if (session_exec(s->cmd->ctx, s->lab, SESSION_GRADED, argv, &code, err) == 0)
 		return 0; /* not reached */
@@ -175,6 +192,7 @@ static int grade_once(struct session *s, const struct strv *ids, bool hint, stru
 				    .program = program.command ? &program : NULL,
 				    .pcap_dir = s->args->opt[OPT_PCAP],
 				    .pcap_as = &ctx->caller,
+				    .keep_output = keeps_output(s->args),
 				    .progress = show_progress,
 				    .progress_arg = s };
 	struct report report = { .stage = s->lab->stage, .lab = s->lab->name };
@@ -254,6 +272,51 @@ static int watch(struct session *s, struct err *err)
 	return -1;
 }
 
+/* Replay */
+
+static void show_frame(void *arg, const char *line)
+{
+	(void)arg;
+	out_printf(stdout, "%s\n", line);
+	fflush(stdout);
+}
+
+static void show_round(void *arg, unsigned n, const struct result *r)
+{
+	const struct session *s = arg;
+	const struct results all = { 0 };
+	struct report report = {
+		.stage = s->lab->stage, .lab = s->lab->name, .results = &all, .colour = has_colour()
+	};
+	auto_str text = { 0 };
+
+	report_check(&report, r, &text);
+	out_painted(stdout, str_get(&text));
+	out_printf(stdout, "round %u is over; Ctrl-C ends\n\n", n);
+	fflush(stdout);
+}
+
+static int replay(struct session *s, struct err *err)
+{
+	struct lab_ctx *ctx = s->cmd->ctx;
+	const struct replay rounds = { show_frame, show_round, s, REPLAY_PAUSE_MS, 0 };
+	struct grader_options o = { .only = s->args->opt[OPT_REPLAY], .replay = &rounds };
+	auto_lab_lock lock = { 0 };
+	auto_results results = { 0 };
+	auto_arena arena = { 0 };
+	struct err e = { 0 };
+
+	if (choose_seed(s->args, &o.seed, err) < 0 || lab_lock(ctx, "check", &lock, err) < 0 ||
+	    arena_of_lab(ctx, s->lab, &arena, err) < 0)
+		return -1;
+	out_printf(stdout, "%s, seed %u: a stimulus each second, Ctrl-C ends\n", o.only,
+		   (unsigned)o.seed);
+	fflush(stdout);
+	if (grade(&arena, &o, &results, &e) < 0)
+		return err_is(&e, ERR_INTERRUPTED) ? 0 : err_pass(err, &e);
+	return report_exit_code(&results);
+}
+
 static int refuse_both(const struct args *args, int a, int b, struct err *err)
 {
 	if (!args->opt[a] || !args->opt[b])
@@ -273,11 +336,16 @@ static int run(struct cmd *cmd, const struct args *args, struct err *err)
 	if (refuse_both(args, OPT_ONLY, OPT_FAILED, err) < 0 ||
 	    refuse_both(args, OPT_WATCH, OPT_FAILED, err) < 0)
 		return -1;
+	if (refuse_both(args, OPT_REPLAY, OPT_RUN, err) < 0)
+		return err_hint(err,
+				"start the program in another terminal: labctl run -- COMMAND");
 	if (cmd->json && args->opt[OPT_TAP])
 		return err_set(err, ERR_USAGE, 0, "--json or --tap, not both");
 	if (session_running(cmd->ctx, &l, err) < 0)
 		return -1;
 	s.lab = l;
+	if (args->opt[OPT_REPLAY])
+		return replay(&s, err);
 	if (args->opt[OPT_WATCH])
 		return watch(&s, err);
 	if (args->opt[OPT_FAILED])
@@ -294,6 +362,7 @@ const struct command cmd_check = {
 		   "and stops.\n"
 		   "What a check needs is tried before it, with --only and --failed, too.\n"
 		   "Exit code 0: all passed; 1: some failed; 3: it could not be graded.\n"
+		   "-v draws the frames of each fault, and implies --keep-output.\n"
 		   "  labctl check --run 'python3 src/router.py'\n"
 		   "  labctl check --only ipv4 --hint",
 	.options = options,

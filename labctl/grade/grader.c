@@ -16,6 +16,7 @@
 #include "grade/neighbour.h"
 #include "grade/pcap.h"
 #include "grade/program.h"
+#include "grade/replay.h"
 #include "grade/results.h"
 #include "grade/story.h"
 #include "grade/trial.h"
@@ -214,7 +215,7 @@ static int write_pcap(struct grader *g, const struct result *r, struct err *err)
 	return 0;
 }
 
-static void note_lesson(const struct trial *t, struct result *r)
+void grader_note_lesson(const struct trial *t, struct result *r)
 {
 	if (t->verdict != VERDICT_FAIL)
 		return;
@@ -276,12 +277,14 @@ static int try_check(struct grader *g, struct result *r, struct err *err)
 	if (t.verdict == VERDICT_FAIL)
 		diagnose_frames(g);
 	g->restart = r->check->rough && t.verdict == VERDICT_FAIL;
+	if (g->runner && g->options->keep_output)
+		r->prints = runner_take_output(g->runner);
 	if (g->runner)
 		program_note_end(g, &t);
 	r->verdict = t.verdict;
 	r->waits_for = t.waits_for;
 	r->points = t.verdict == VERDICT_PASS ? r->max_points : 0;
-	note_lesson(&t, r);
+	grader_note_lesson(&t, r);
 	r->reason = steal_ptr(&t.reason);
 	r->expected = steal_ptr(&t.expected);
 	r->seen = steal_ptr(&t.seen);
@@ -508,6 +511,8 @@ static int run(struct grader *g, struct results *ret, struct err *err)
 		return -1;
 	if (!fair)
 		return 0;
+	if (g->options->replay)
+		return replay_run(g, ret, err);
 	if ((g->options->program ? run_program(g, ret, err) : grade_running(g, ret, err)) < 0)
 		return -1;
 	/* Again: it may have been arranged meanwhile. */

@@ -58,12 +58,15 @@ struct result {
 	struct ladder ladder;	/* of what failed; otherwise empty */
 	const char *fault_hint; /* about the field that is wrong, whatever the check; NULL */
 	char *output;		/* the program's last words, when it ended; NULL */
+	char *prints;		/* what it said during this check, when that is kept; NULL */
 	double ms;
 	bool selected;	       /* false: not asked for (--only, --failed) */
 	bool needed;	       /* not asked for, but tried first: what was asked for needs it */
 	bool blocks;	       /* what needs it cannot be tried */
 	const char *waits_for; /* pending: the id of the check that blocks it; borrowed */
 };
+
+struct replay;
 
 struct results {
 	struct result *v;
@@ -90,6 +93,9 @@ struct grader_options {
 	bool pcap_failures;		   /* not of checks that were passed */
 	const struct caller *pcap_as;	   /* with whose rights they are written; NULL: ours */
 	bool stop_at_failure;
+	bool keep_output; /* what the program says, for each check */
+	/* One check again and again, slowly; NULL: grade. See replay.h. */
+	const struct replay *replay;
 	/* Called before each check (verdict not known) and after it; may be NULL. */
 	void (*progress)(void *arg, const struct result *r, size_t i, size_t n, bool after);
 	void *progress_arg;
@@ -122,9 +128,13 @@ struct grader {
 	uint64_t slowest_ns; /* the slowest answer of a control so far */
 	double slowness;     /* of this computer now: 1 when idle */
 	struct trial *trial; /* the one that runs */
+	size_t replayed;     /* frames of it that were shown: see replay.h */
 	size_t pcap_room;    /* bytes that capture files still take */
 	bool pcap_cut;	     /* and they were too few */
 };
+
+/* After story_close(): what was sent, the story, the ladder and the hint of a trial that failed. */
+void grader_note_lesson(const struct trial *t, struct result *r);
 
 /* How long silence is listened to after a control was answered. */
 uint64_t grader_silence_ns(const struct grader *g);

@@ -135,6 +135,17 @@ void ladder_make(const struct trial *t, struct ladder *ret)
 	*ret = l;
 }
 
+void ladder_make_all(const struct trial *t, size_t end, struct ladder *ret)
+{
+	size_t n;
+	auto_free struct event *v = events_of(t, end, &n);
+	struct ladder l = { 0 };
+
+	for (size_t i = 0; i < n; i++)
+		add_event(&l, t, &v[i], ms_since(v[i].s->ns, v[0].s->ns));
+	*ret = l;
+}
+
 json_t *ladder_json(const struct ladder *l)
 {
 	json_t *all = l->n ? json_array() : json_null();

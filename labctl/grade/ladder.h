@@ -43,6 +43,8 @@ struct ladder {
 
 /* Of a trial that failed, after story_close(). Empty when no frame passed. */
 void ladder_make(const struct trial *t, struct ladder *ret);
+/* Every frame of the journal's first `end`, and nothing that is missing. */
+void ladder_make_all(const struct trial *t, size_t end, struct ladder *ret);
 void ladder_done(struct ladder *l);
 
 /* [{"ms","from","to","frame","kind":"sent|kernel|router|missing|more"}]; null when it is empty. */

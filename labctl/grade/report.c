@@ -56,16 +56,28 @@ static json_t *or_null(json_t *v)
 	return v ? json_incref(v) : json_null();
 }
 
+/* Bytes of a stranger. */
+static json_t *output_json(const struct result *c)
+{
+	auto_free char *text =
+		c->prints || c->output ? xstrdup(c->prints ? c->prints : c->output) : NULL;
+
+	if (!text)
+		return json_null();
+	printable_text(text);
+	return json_string(text);
+}
+
 static json_t *check_json(const struct report *r, const struct result *c)
 {
 	return json_pack("{s:s, s:s, s:s, s:i, s:i, s:s?, s:s?, s:o, s:s, s:s?, s:o, s:o, s:s?, "
-			 "s:o, s:f}",
+			 "s:o, s:o, s:f}",
 			 "id", c->id, "title", c->check->title, "status", verdict_name(c->verdict),
 			 "points", (int)c->points, "max_points", (int)c->max_points, "reason",
 			 c->reason, "fault_hint", c->fault_hint, "hint", hint_json(r, c), "rfc",
 			 c->check->rfc, "sent", c->sent, "expected", or_null(c->expected), "seen",
 			 or_null(c->seen), "story", c->story, "ladder", ladder_json(&c->ladder),
-			 "ms", (double)(long)(c->ms * 100) / 100);
+			 "output", output_json(c), "ms", (double)(long)(c->ms * 100) / 100);
 }
 
 json_t *report_json(const struct report *r)
@@ -142,8 +154,8 @@ static void junit_check(const struct report *r, const struct result *c, struct s
 	xml_add(out, c->reason ? c->reason : "");
 	str_add(out, "\">");
 	lesson_lines(r, c, "", &detail);
-	if (c->output)
-		str_addf(&detail, "output:\n%s", c->output);
+	if (c->output || c->prints)
+		str_addf(&detail, "output:\n%s", c->output ? c->output : c->prints);
 	xml_add(out, str_get(&detail));
 	str_addf(out, "</%s>\n  </testcase>\n", tags[c->verdict]);
 }
@@ -270,7 +282,7 @@ static void sentence(const char *text, const char *end, struct str *out)
 }
 
 /* The last lines of what the program said. */
-static void last_words(const char *text, struct str *out)
+static void last_words(const char *text, const char *title, struct str *out)
 {
 	auto_free char *copy = xstrdup(text);
 	char *p = copy + strlen(copy), *save = NULL;
@@ -279,7 +291,7 @@ static void last_words(const char *text, struct str *out)
 	while (p > copy && (p[-1] != '\n' || !p[0] || lines++ < TAIL_LINES))
 		p--;
 	printable_text(p);
-	printable_add(out, "        Your program said last:\n");
+	printable_addf(out, "        %s:\n", title);
 	for (char *line = strtok_r(p, "\n", &save); line; line = strtok_r(NULL, "\n", &save)) {
 		printable_add(out, "          | ");
 		printable_add(out, line);
@@ -318,7 +330,7 @@ static void lesson(const struct report *r, const struct result *c, struct str *o
 		ladder_draw(&c->ladder, !r->ascii, "        ", out);
 	/* After a crash its own words are the hint, and nothing else is. */
 	if (c->output && *c->output)
-		last_words(c->output, out);
+		last_words(c->output, "Your program said last", out);
 	else if (c->output)
 		printable_add(out, "        Your program printed nothing.\n");
 	else if (c->verdict == VERDICT_FAIL)
@@ -338,7 +350,7 @@ static int id_width(const struct results *s)
 	return (int)width;
 }
 
-static void report_check(const struct report *r, const struct result *c, struct str *out)
+void report_check(const struct report *r, const struct result *c, struct str *out)
 {
 	static const char *const words[VERDICT_PENDING] = { "pass", "FAIL", "ERROR" };
 	static const enum paint paints[VERDICT_PENDING] = { PAINT_GOOD, PAINT_BAD, PAINT_ODD };
@@ -350,6 +362,8 @@ static void report_check(const struct report *r, const struct result *c, struct 
 		       c->check->title, c->points, c->max_points);
 	if (c->verdict != VERDICT_PASS)
 		lesson(r, c, out);
+	if (c->prints && *c->prints && !c->output)
+		last_words(c->prints, "Your program said meanwhile", out);
 }
 
 static bool same_wait(const struct result *a, const struct result *b)

@@ -29,6 +29,8 @@ void report_tap(const struct report *r, struct str *out);
  * were not tried share lines at the end), its sum. */
 void report_head(const struct report *r, struct str *out);
 void report_checks(const struct report *r, struct str *out);
+/* One check's line, and its lesson when it was not passed. */
+void report_check(const struct report *r, const struct result *c, struct str *out);
 void report_sum(const struct report *r, struct str *out);
 
 /* A check's page, for --explain: title, source, text, hints. */

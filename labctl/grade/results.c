@@ -19,6 +19,7 @@ void results_done(struct results *r)
 		free(r->v[i].story);
 		ladder_done(&r->v[i].ladder);
 		free(r->v[i].output);
+		free(r->v[i].prints);
 		json_decref(r->v[i].expected);
 		json_decref(r->v[i].seen);
 	}

@@ -36,6 +36,7 @@ struct runner {
 	char end[80]; /* "exit code 1", "signal 11 (Segmentation fault)" */
 	char output[OUTPUT_KEPT + 1];
 	size_t len;
+	size_t fresh; /* bytes that came since they were taken, of which some may be gone */
 };
 
 /* Keeps the last OUTPUT_KEPT bytes; n is at most CHUNK. */
@@ -46,6 +47,7 @@ static void keep_output(struct runner *r, const char *data, size_t n)
 	memmove(r->output, r->output + r->len - keep, keep);
 	memcpy(r->output + keep, data, n);
 	r->len = keep + n;
+	r->fresh += n;
 	r->output[r->len] = '\0';
 }
 
@@ -239,6 +241,22 @@ bool runner_was_never(const struct runner *r)
 const char *runner_output(const struct runner *r)
 {
 	return r->output;
+}
+
+char *runner_take_output(struct runner *r)
+{
+	const char *from, *line;
+
+	read_output(r);
+	if (r->fresh <= r->len && r->fresh <= RUNNER_TAKEN_MAX) {
+		from = r->output + r->len - r->fresh;
+	} else {
+		from = r->output + r->len - (r->len < RUNNER_TAKEN_MAX ? r->len : RUNNER_TAKEN_MAX);
+		line = strchr(from, '\n');
+		from = line ? line + 1 : from;
+	}
+	r->fresh = 0;
+	return xstrdup(from);
 }
 
 void runner_last_line(const struct runner *r, char *buf, size_t size)

@@ -7,6 +7,8 @@
 
 struct runner;
 
+#define RUNNER_TAKEN_MAX 2048
+
 struct runner_spec {
 	const char *command; /* for sh -c */
 	/* Becomes argv, in the child; returns only on failure, with the exit code to end with. */
@@ -24,6 +26,9 @@ bool runner_alive(const struct runner *r);
 bool runner_was_never(const struct runner *r);
 /* What it said last, both streams. */
 const char *runner_output(const struct runner *r);
+/* What it said since this was asked last, both streams, at most the last RUNNER_TAKEN_MAX bytes in
+ * whole lines; heap text. */
+char *runner_take_output(struct runner *r);
 /* The last line of that which is not empty: of a Python traceback, the error. */
 void runner_last_line(const struct runner *r, char *buf, size_t size);
 /* After its end, heap text: "your program ended (exit code 1) while this was tried: NameError: x";

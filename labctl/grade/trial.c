@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "grade/replay.h"
 
 #include "base/banned.h"
 
@@ -309,6 +310,8 @@ bool trial_send(struct trial *t, const struct place *at, const struct frame *f)
 			t->check->id);
 		return trial_error(t, &e);
 	}
+	if (replay_pause(t->g, &e) < 0)
+		return trial_error(t, &e);
 	t->since = t->stimulus = probe_count(t->g->probe);
 	if (probe_send(t->g->probe, at->port, buf, n, &e) < 0)
 		return trial_error(t, &e);

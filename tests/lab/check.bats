@@ -119,6 +119,34 @@ broken() { printf 'python3 %s/tests/routers/stage1_mutants.py %s' "$LABCTL_TREE"
 	tcpdump -nr "$dir/arp.reply.pcap" 2>/dev/null | grep -q 'Request who-has 198.18.1.1'
 }
 
+@test "--keep-output: what the program prints stands with its check, and steers no terminal" {
+	try C --keep-output --run "printf 'hullo \\033[31mred\\n'; $(broken ipv4-ttl-kept)"
+	expect 1
+	expect_out 'Your program said meanwhile:' '| hullo ?[31mred'
+	try C --run "printf 'hullo\\n'; $(broken ipv4-ttl-kept)"
+	[[ $output != *hullo* ]]
+	try C --json --keep-output --run "printf 'hullo \\377\\n'; $(broken ipv4-ttl-kept)"
+	[ "$(jq -r '.checks[0].output' <<<"$output" | head -1)" = 'hullo ?' ]
+}
+
+@test "--replay: a check's frames again and again, for a program in another terminal" {
+	try C --replay ipv4.ttl --run true
+	expect 2 '--replay or --run, not both' 'labctl run -- COMMAND'
+	PYTHONUNBUFFERED=1 background "$BATS_TEST_TMPDIR/router" 'routing between' \
+		"$LABCTL_BIN" --lab t-chk run -- python3 "$LABCTL_TREE/tests/routers/stage1_mutants.py" ipv4-ttl-kept
+	router=$started
+	background "$BATS_TEST_TMPDIR/out" 'round 2 is over' \
+		"$LABCTL_BIN" --lab t-chk check --replay ipv4.ttl --seed 5
+	kill "$started"
+	wait "$started" || true
+	kill "$router"
+	wait "$router" || true
+	grep -q '^ipv4.ttl, seed 5' "$BATS_TEST_TMPDIR/out"
+	grep -q '  client1 > router: 198.18.1.2 > 198.18.2.2 UDP .* ttl 64, 32 bytes$' "$BATS_TEST_TMPDIR/out"
+	grep -q '  router > client2: 198.18.1.2 > 198.18.2.2 UDP .* ttl 64, 32 bytes$' "$BATS_TEST_TMPDIR/out"
+	[ "$(grep -c 'FAIL  ipv4.ttl' "$BATS_TEST_TMPDIR/out")" -ge 2 ]
+}
+
 @test "a client that is gone: what mends it" {
 	api /containers/labctl-t-chk-client1?force=1 -X DELETE
 	try C

@@ -129,7 +129,7 @@ static void test_json(void **state)
 		"\"expected\":{\"ipv4.ttl\":\"63\"},"
 		"\"seen\":{\"ipv4.ttl\":\"62\"},"
 		"\"story\":\"your program sent it on to net2 with TTL "
-		"62\",\"ladder\":null,\"ms\":1.23}";
+		"62\",\"ladder\":null,\"output\":null,\"ms\":1.23}";
 	auto_results r = { 0 };
 	struct report rep = report_of(&r);
 	json_auto_t *doc = NULL;
@@ -149,6 +149,26 @@ static void test_json(void **state)
 	assert_int_equal(report_exit_code(&r), 1);
 	r.failed = r.pending = 0;
 	assert_int_equal(report_exit_code(&r), 0);
+}
+
+/* What a program prints may be no text at all. */
+static void test_json_output(void **state)
+{
+	auto_results r = { 0 };
+	struct report rep = report_of(&r);
+	json_auto_t *doc = NULL;
+	const json_t *checks;
+
+	(void)state;
+	fill(&r);
+	r.v[0].prints = xstrdup("fine\n");
+	r.v[1].output = xstrdup("\377\033[2J");
+	doc = report_json(&rep);
+	checks = json_object_get(doc, "checks");
+	assert_string_equal(json_string_value(json_object_get(json_array_get(checks, 0), "output")),
+			    "fine\n");
+	assert_string_equal(json_string_value(json_object_get(json_array_get(checks, 1), "output")),
+			    "??[2J");
 }
 
 static void test_junit_tap(void **state)
@@ -354,10 +374,10 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_catalogue), cmocka_unit_test(test_lookup),
-		cmocka_unit_test(test_json),	  cmocka_unit_test(test_junit_tap),
-		cmocka_unit_test(test_table),	  cmocka_unit_test(test_waiting),
-		cmocka_unit_test(test_next),	  cmocka_unit_test(test_ladder),
-		cmocka_unit_test(test_memory),
+		cmocka_unit_test(test_json),	  cmocka_unit_test(test_json_output),
+		cmocka_unit_test(test_junit_tap), cmocka_unit_test(test_table),
+		cmocka_unit_test(test_waiting),	  cmocka_unit_test(test_next),
+		cmocka_unit_test(test_ladder),	  cmocka_unit_test(test_memory),
 	};
 
 	mem_adopt_jansson();
