@@ -7,6 +7,7 @@
 
 #include "base/fs.h"
 #include "base/mem.h"
+#include "grade/family.h"
 #include "grade/fit.h"
 #include "grade/trial.h"
 
@@ -138,33 +139,37 @@ static bool flow_run(struct flow *f, size_t n, size_t window)
 
 /* perf.pps */
 
-/* How long the program of this process group has waited for a processor, so far: that of the
- * thread that waited longest. 0 where the kernel does not tell. */
-static uint64_t waited_ns(const struct trial *t)
+/* How long the threads of this process have waited for a processor: the one that waited longest. */
+static uint64_t process_waited_ns(pid_t pid)
 {
-	pid_t group = t->g->runner ? runner_pid(t->g->runner) : 0;
-	auto_dir proc = group ? opendir("/proc") : NULL;
+	auto_free char *path = xasprintf("/proc/%d/task", (int)pid);
+	auto_dir tasks = opendir(path);
 	const struct dirent *d;
 	uint64_t most = 0;
 
-	while (proc && (d = readdir(proc))) {
-		pid_t pid = (pid_t)strtol(d->d_name, NULL, 10);
-		auto_free char *path = NULL;
-		auto_dir tasks = NULL;
+	while (tasks && (d = readdir(tasks))) {
+		auto_free char *file = xasprintf("%s/%s/schedstat", path, d->d_name);
+		auto_free char *text = NULL;
+		unsigned long long waited;
 
-		if (pid <= 0 || getpgid(pid) != group)
-			continue;
-		path = xasprintf("/proc/%d/task", (int)pid);
-		tasks = opendir(path);
-		while (tasks && (d = readdir(tasks))) {
-			auto_free char *file = xasprintf("%s/%s/schedstat", path, d->d_name);
-			auto_free char *text = NULL;
-			unsigned long long waited;
+		if (fs_read(file, 256, &text, NULL, ERR_IGNORED) == 0 &&
+		    sscanf(text, "%*u %llu", &waited) == 1 && waited > most)
+			most = waited;
+	}
+	return most;
+}
 
-			if (fs_read(file, 256, &text, NULL, ERR_IGNORED) == 0 &&
-			    sscanf(text, "%*u %llu", &waited) == 1 && waited > most)
-				most = waited;
-		}
+/* The same of the program and all that it has started. 0 where the kernel does not tell. */
+static uint64_t waited_ns(const struct trial *t)
+{
+	auto_free struct process *v = NULL;
+	size_t n = t->g->runner ? family_list(runner_pid(t->g->runner), &v) : 0;
+	uint64_t most = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		uint64_t waited = process_waited_ns(v[i].pid);
+
+		most = waited > most ? waited : most;
 	}
 	return most;
 }

@@ -1,12 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* robust.c - checks of living on: noise, random frames, a link that goes down and up. */
-#include <dirent.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
-#include "base/fs.h"
 #include "base/mem.h"
+#include "grade/family.h"
 #include "grade/trial.h"
 #include "net/link.h"
 
@@ -15,9 +13,9 @@
 #define NOISE_FRAMES  12000 /* of one round */
 #define NOISE_BATCH   25    /* fits into a socket's buffer as it is by default */
 #define NOISE_SIZE    1400
-#define NOISE_ROUNDS  8
-#define GROWTH_MAX    ((size_t)NOISE_FRAMES * NOISE_SIZE / 2)
-#define AMPLIFY_SHARE 10 /* one frame out for so many in is too much */
+#define NOISE_ROUNDS  20
+#define GROWTH_MAX    ((size_t)NOISE_FRAMES * 24) /* bytes of one round: less than an entry each */
+#define AMPLIFY_SHARE 10			  /* one frame out for so many in is too much */
 #define FUZZ_FRAMES   3000
 #define FUZZ_BATCH    25
 #define FLAPS	      2
@@ -44,33 +42,15 @@ static bool forget(struct trial *t)
 
 /* Memory */
 
-/* Resident memory of the program and all that it has started: its process group. */
-static size_t resident_bytes(pid_t group)
+/* Of the program and all that it has started. */
+static size_t resident_bytes(pid_t program)
 {
-	auto_dir proc = opendir("/proc");
-	const struct dirent *d;
-	size_t pages = 0;
+	auto_free struct process *v = NULL;
+	size_t n = family_list(program, &v), sum = 0;
 
-	while (proc && (d = readdir(proc))) {
-		auto_free char *path = xasprintf("/proc/%s/stat", d->d_name), *text = NULL;
-		unsigned long rss;
-		const char *p;
-		int pgrp;
-
-		if (d->d_name[0] < '1' || d->d_name[0] > '9' ||
-		    fs_read(path, 4096, &text, NULL, ERR_IGNORED) < 0)
-			continue;
-		/* The name, in parentheses, may hold anything. */
-		p = strrchr(text, ')');
-		if (p &&
-		    sscanf(p + 1,
-			   " %*c %*d %d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d "
-			   "%*d %*d %*d %*u %*u %lu",
-			   &pgrp, &rss) == 2 &&
-		    pgrp == group)
-			pages += rss;
-	}
-	return pages * (size_t)sysconf(_SC_PAGESIZE);
+	for (size_t i = 0; i < n; i++)
+		sum += v[i].resident;
+	return sum;
 }
 
 /* Noise: what is on any network and none of a router's business. */
@@ -86,17 +66,38 @@ static struct frame noise_ip(struct trial *t, const struct station *from, uint32
 	return f;
 }
 
-static struct frame noise_frame(struct trial *t, const struct station *from, unsigned kind)
+/* Somebody who was never heard of before, behind the MAC of `from`: who keeps an entry for every
+ * address grows. */
+static struct station stranger(struct trial *t, const struct station *from)
 {
+	struct station s = *from;
+
+	s.ip = rng_range(&t->rng, 0x01000000, 0x7effffff);
+	return s;
+}
+
+static struct frame arp_noise(struct trial *t, const struct station *from)
+{
+	struct station who = stranger(t, from);
+	struct frame f = arp_ask(&who, from->at->ip);
+
+	f.arp.sha = mac_from_number(0x020000000000 | (rng_next(&t->rng) & 0xffffffffff));
+	return f;
+}
+
+static struct frame noise_frame(struct trial *t, const struct station *guest, unsigned kind)
+{
+	const struct station who = stranger(t, guest), *from = &who;
 	struct frame f = { .has = LAYER_ETH };
 	struct ipnet net = ipnet_network(&from->at->net->subnet);
 	uint32_t first = ip4_number(&net.addr), last = first | UINT32_MAX >> net.prefix;
 
 	f.eth.src = from->mac;
 	f.eth.dst = mac_from_number(0xffffffffffff);
-	switch (kind % 7) {
+	switch (kind % 8) {
 	case 0: /* who has somebody else's address */
-		return arp_ask(from, from->at->ip);
+	case 7:
+		return arp_noise(t, from);
 	case 1: /* the network's own broadcast, NetBIOS names */
 		return noise_ip(t, from, last, 0xffffffffffff, 137);
 	case 2: /* DHCP */
