@@ -25,7 +25,7 @@
 #include "base/banned.h"
 
 #define ANSWER_NS	 (1000 * NS_PER_MS) /* on an idle computer */
-#define SILENCE_MIN_NS	 (30 * NS_PER_MS)
+#define SILENCE_MIN_NS	 (20 * NS_PER_MS)
 #define SILENCE_MAX_NS	 (500 * NS_PER_MS)
 #define SILENCE_PROOF_NS (50 * NS_PER_MS)
 #define LATE_UNIT_NS	 (5 * NS_PER_MS)

@@ -175,6 +175,21 @@ static void note_reply(struct deeds *d, const struct event *e)
 	}
 }
 
+/* A question about a station of an earlier check, which the router still looks for? */
+static bool is_leftover(const struct deeds *d, uint32_t ip)
+{
+	const struct frame *a = &d->about->f;
+	const struct grader *g = d->t->g;
+
+	if (ip == a->ipv4.src || ip == a->ipv4.dst || ip == a->arp.spa || ip == a->arp.tpa)
+		return false;
+	for (size_t i = 0; i < g->n_taken; i++) {
+		if (g->taken[i] == ip)
+			return true;
+	}
+	return false;
+}
+
 static void note_deed(struct deeds *d, const struct event *e)
 {
 	const struct seen *a = d->about, *s = e->s;
@@ -184,6 +199,9 @@ static void note_deed(struct deeds *d, const struct event *e)
 	if (s == d->t->evidence.seen && a->f.has & LAYER_ARP) {
 		d->answer = s;
 		d->n_answers++;
+	} else if (s->f.has & LAYER_ARP && s->f.arp.op == ARP_REQUEST &&
+		   is_leftover(d, s->f.arp.tpa)) {
+		return;
 	} else if (s->f.has & LAYER_ARP && s->f.arp.op == ARP_REQUEST &&
 		   (later || (a->f.has & LAYER_IPV4 && s->f.arp.tpa == a->f.ipv4.dst))) {
 		note_question(d, e);

@@ -117,7 +117,7 @@ def time_exceeded_none():
 def loses_large_tcp():
     @around(base.Router, "transmit")
     def transmit(old, self, packet, interface, neighbour):
-        if packet.protocol != TCP or len(packet.data) < 500:
+        if packet.protocol != TCP or len(packet.data) < 500 or packet.payload[13] == 4:  # RST alone
             old(self, packet, interface, neighbour)
 
 

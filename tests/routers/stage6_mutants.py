@@ -25,6 +25,18 @@ for name in ("answers-no-arp", "forwards-nothing-large"):
     MUTANTS[name] = checks, words, lambda function=function: (slow_path_only(), function())
 
 
+@mutant("ipv4.forward", "nothing more after the first")
+def forwards_a_thousand():
+    slow_path_only()
+    count = []
+
+    @around(base.Router, "transmit")
+    def transmit(old, self, packet, interface, neighbour):
+        count.append(0)
+        if len(count) <= 1000:
+            old(self, packet, interface, neighbour)
+
+
 # Transfers
 
 @mutant("tcp.transfer", "has stopped")
@@ -33,7 +45,7 @@ def loses_large_tcp():
 
     @around(base.Router, "route")
     def route(old, self, packet):
-        if packet.protocol != TCP or len(packet.data) < 1000:
+        if packet.protocol != TCP or len(packet.data) < 1000 or packet.payload[13] == 4:  # RST alone
             old(self, packet)
 
 
@@ -139,6 +151,19 @@ def keeps_everything():
     def receive_batch(old, self, interface, buffer, view):
         kept.append(bytes(view[:2000 * ref.BATCH]))
         old(self, interface, buffer, view)
+
+
+@mutant("robust.noise", "the program takes more memory")
+def keeps_every_address():
+    seen = {}
+
+    @around(ref.Router, "receive")
+    def receive(old, self, interface, frame):
+        old(self, interface, frame)
+        if frame[12:14] == b"\x08\x06":
+            seen[frame[22:32]] = time.monotonic()
+        else:
+            seen[frame[26:30]] = time.monotonic()
 
 
 @mutant("robust.flap", "your program ended (exit code 1) while this was tried: OSError")

@@ -1,9 +1,17 @@
 /* SPDX-License-Identifier: MIT */
 /* eth.c - checks of what the router does with Ethernet headers. */
 #include "base/mem.h"
-#include "grade/trial.h"
+#include "grade/series.h"
+#include "grade/story.h"
 
 #include "base/banned.h"
+
+#define SAMPLE 32 /* datagrams each way of which a check looks at everything */
+
+static uint64_t random_mac(struct trial *t)
+{
+	return 0x020000000000 | (rng_next(&t->rng) & 0xffffffffff);
+}
 
 /* eth.mac */
 
@@ -67,6 +75,56 @@ static bool rewritten(struct trial *t, const struct path *p)
 	return trial_deliver(t, p, &out, F(ETH_SRC) | F(ETH_DST));
 }
 
+/* The reply to this echo request, whatever MAC it goes to. */
+static struct want echo_reply(const struct frame *request, const struct station *asker)
+{
+	struct want w = { .what = "the echo reply",
+			  .missing = "the router did not answer an echo request",
+			  .frame = *request,
+			  .all = F(ETH_TYPE) | F(IPV4_PROTO) | F(IPV4_DST) | F(ICMP_TYPE),
+			  .mark = true,
+			  .judge = F(ETH_SRC) | F(ETH_DST) };
+
+	w.frame.eth.src = asker->at->router_mac;
+	w.frame.eth.dst = asker->mac;
+	w.frame.ipv4.dst = asker->ip;
+	w.frame.ipv4.src = request->ipv4.dst;
+	w.frame.icmp.type = ICMP_ECHO_REPLY;
+	return w;
+}
+
+/* A neighbour that the router knows by ARP, and a request of his that comes in a frame from
+ * another MAC, as through a second router: the reply goes where ARP says. */
+static bool replies_by_arp(struct trial *t, const struct path *p)
+{
+	struct station asker;
+	struct frame ask, request;
+	struct want reply;
+
+	if (!trial_guest(t, p->from, &asker))
+		return false;
+	trial_answer(t, &asker);
+	ask = arp_ask(&asker, p->from->router_ip);
+	request = trial_echo(t, &asker, p->from->router_ip, 32);
+	reply = echo_reply(&request, &asker);
+	if (!trial_send(t, p->from, &ask) || !trial_alive(t, p) ||
+	    !trial_send(t, p->from, &request))
+		return false;
+	/* Who answers no echo at all has another fault: see icmp.echo. */
+	if (!trial_await(t, p->from, &reply))
+		return t->verdict != VERDICT_ERROR;
+	if (!trial_expect(t, p->from, &reply))
+		return false;
+	request = trial_echo(t, &asker, p->from->router_ip, 32);
+	reply = echo_reply(&request, &asker);
+	request.eth.src = mac_from_number(random_mac(t));
+	reply.what = "the reply to an echo request that came in a frame from another MAC than "
+		     "its sender has by ARP";
+	reply.missing = "the router did not answer an echo request that came in a frame from "
+			"another MAC than its sender has by ARP";
+	return trial_send(t, p->from, &request) && trial_expect(t, p->from, &reply);
+}
+
 static bool eth_rewrite(struct trial *t)
 {
 	struct path p, back;
@@ -74,34 +132,148 @@ static bool eth_rewrite(struct trial *t)
 	if (!trial_path(t, &p))
 		return false;
 	back = path_back(&p);
-	return rewritten(t, &p) && rewritten(t, &back);
+	return rewritten(t, &p) && rewritten(t, &back) &&
+	       series_both_ways(t, &p, SAMPLE, F(ETH_SRC) | F(ETH_DST)) && replies_by_arp(t, &p) &&
+	       replies_by_arp(t, &back);
+}
+
+/* eth.other */
+
+static const struct {
+	uint64_t mac; /* 0: another station's */
+	const char *name, *sentence;
+} elsewhere[] = {
+	{ 0, "a datagram in a frame to another station's MAC",
+	  "the router forwards a datagram from a frame that was addressed to another station's "
+	  "MAC" },
+	{ 0xffffffffffff, "a datagram in a broadcast frame",
+	  "the router forwards a datagram to a single host from a frame that was sent to all "
+	  "stations: every router of the network would forward it" },
+	{ 0x01005e000005, "a datagram in a multicast frame",
+	  "the router forwards a datagram to a single host from a frame that was sent to a group "
+	  "of stations: every router of the group would forward it" },
+};
+
+#define NOT_OURS (ARRAY_SIZE(elsewhere) + 1)
+
+static void not_ours(struct trial *t, const struct path *p, struct taboo v[NOT_OURS])
+{
+	struct station from = place_station(p->from), to = place_station(p->to);
+	struct taboo *echo = &v[ARRAY_SIZE(elsewhere)];
+
+	for (size_t i = 0; i < ARRAY_SIZE(elsewhere); i++) {
+		uint64_t mac = elsewhere[i].mac ? elsewhere[i].mac : random_mac(t);
+
+		v[i] = (struct taboo){ .at = p->from,
+				       .name = elsewhere[i].name,
+				       .sentence = elsewhere[i].sentence };
+		v[i].stimulus = trial_datagram(t, &from, &to, 32);
+		v[i].stimulus.eth.dst = mac_from_number(mac);
+		v[i].answer = (struct want){ .mark = true, .frame = v[i].stimulus };
+	}
+	*echo = (struct taboo){
+		.at = p->from,
+		.name = "an echo request in a frame to another station's MAC",
+		.sentence = "the router answers an echo request from a frame that was addressed to "
+			    "another station's MAC"
+	};
+	echo->stimulus = trial_echo(t, &from, p->from->router_ip, 32);
+	echo->stimulus.eth.dst = mac_from_number(random_mac(t));
+	echo->answer = (struct want){ .mark = true, .frame = echo->stimulus };
 }
 
 static bool eth_other(struct trial *t)
 {
-	struct station from, to;
-	struct taboo v[2] = { 0 };
-	struct path p;
+	struct taboo v[2 * NOT_OURS];
+	struct path p, back;
 
 	if (!trial_path(t, &p))
 		return false;
-	from = place_station(p.from);
-	to = place_station(p.to);
-	v[0].name = "a datagram in a frame to another station's MAC";
-	v[0].sentence = "the router forwards a datagram from a frame that was addressed to another "
-			"station's MAC";
-	v[0].stimulus = trial_datagram(t, &from, &to, 32);
-	v[1].name = "an echo request in a frame to another station's MAC";
-	v[1].sentence = "the router answers an echo request from a frame that was addressed to "
-			"another station's MAC";
-	v[1].stimulus = trial_echo(t, &from, p.from->router_ip, 32);
-	for (size_t i = 0; i < ARRAY_SIZE(v); i++) {
-		v[i].at = p.from;
-		v[i].stimulus.eth.dst =
-			mac_from_number(0x020000000000 | (rng_next(&t->rng) & 0xffffffffff));
-		v[i].answer = (struct want){ .mark = true, .frame = v[i].stimulus };
-	}
+	back = path_back(&p);
+	not_ours(t, &p, v);
+	not_ours(t, &back, v + NOT_OURS);
 	return trial_forbid(t, &p, v, ARRAY_SIZE(v), control_forward);
+}
+
+/* eth.trailer */
+
+#define ETH_HLEN    14
+#define FRAME_LEAST 60 /* without the check sequence: shorter frames are padded */
+
+/* Padding is zeros up to the least length of a frame; anything else came from somewhere. */
+static bool ends_there(struct trial *t, const char *what, const struct frame *out,
+		       const struct frame *f)
+{
+	size_t zeros = 0, len = ETH_HLEN + (size_t)f->ipv4.length + f->trailer_len;
+
+	while (zeros < f->trailer_len && f->trailer[zeros] == 0)
+		zeros++;
+	if (zeros == f->trailer_len && (!zeros || len <= FRAME_LEAST))
+		return true;
+	return trial_fail(
+		t,
+		"%s came with %zu bytes behind the end of the datagram, which has a total "
+		"length of %u: they are not part of it (the frame that brought it had %zu "
+		"such bytes)",
+		what, f->trailer_len, f->ipv4.length, out->trailer_len);
+}
+
+static void add_trailer(struct trial *t, struct frame *f, size_t n)
+{
+	uint8_t *bytes = xmalloc(n);
+
+	for (size_t i = 0; i < n; i++)
+		bytes[i] = (uint8_t)rng_range(&t->rng, 1, 255);
+	*array_push(t->payloads, t->n_payloads) = bytes;
+	f->trailer = bytes;
+	f->trailer_len = n;
+}
+
+static bool left_behind(struct trial *t, const struct path *p, size_t payload, size_t n)
+{
+	struct station from = place_station(p->from), to = place_station(p->to);
+	struct frame out = trial_datagram(t, &from, &to, payload);
+	struct want w = want_trace(&out);
+	const struct frame *seen;
+
+	w.missing = "the router did not deliver a datagram in a frame that is longer than it";
+	add_trailer(t, &out, n);
+	if (!trial_send(t, p->from, &out))
+		return false;
+	seen = trial_expect(t, p->to, &w);
+	return seen && ends_there(t, "the forwarded frame", &out, seen);
+}
+
+static bool reply_without(struct trial *t, const struct path *p, size_t n)
+{
+	struct station from = place_station(p->from);
+	struct frame request = trial_echo(t, &from, p->from->router_ip, 56);
+	struct want w = echo_reply(&request, &from);
+	const struct frame *seen;
+
+	w.judge = 0;
+	w.missing = "the router did not answer an echo request in a frame that is longer than it";
+	add_trailer(t, &request, n);
+	if (!trial_send(t, p->from, &request))
+		return false;
+	seen = trial_expect(t, p->from, &w);
+	return seen && ends_there(t, "the echo reply", &request, seen);
+}
+
+static bool eth_trailer(struct trial *t)
+{
+	struct path ways[2];
+
+	if (!trial_path(t, &ways[0]))
+		return false;
+	ways[1] = path_back(&ways[0]);
+	for (size_t i = 0; i < ARRAY_SIZE(ways); i++) {
+		if (!left_behind(t, &ways[i], 200, 64) || !left_behind(t, &ways[i], 100, 1) ||
+		    !left_behind(t, &ways[i], MARK_LEN + 8, 2) ||
+		    !left_behind(t, &ways[i], MARK_LEN + 8, 100) || !reply_without(t, &ways[i], 40))
+			return false;
+	}
+	return true;
 }
 
 const struct check checks_eth[] = {
@@ -153,12 +325,37 @@ const struct check checks_eth[] = {
 			   "A raw socket sees all that passes on the wire, also what is for "
 			   "others.",
 			   "Drop frames whose destination is neither your MAC on that interface "
-			   "nor broadcast." },
+			   "nor broadcast; of IP packets to a single host, those in broadcast "
+			   "frames, too." },
 		.explain =
 			"On a network with several stations a raw socket may see frames that are "
 			"meant for others.\n"
-			"A router that forwards those too sends everything twice.",
+			"A router that forwards those too sends everything twice. The same is true "
+			"of a packet to a single\n"
+			"host in a frame to all stations: each router that hears it would forward "
+			"it.",
 		.run = eth_other,
+	},
+	{
+		.id = "eth.trailer",
+		.title = "sends the datagram, not bytes behind its total length",
+		.rfc = "RFC 894, RFC 791",
+		.needs = "ipv4.forward icmp.echo",
+		.args = "from to",
+		.points = 1,
+		.hints = { "Where does the packet end, and where does the frame?",
+			   "A frame may be longer than the packet in it: the total length in the "
+			   "IP header says how many bytes belong to it.",
+			   "After the header is checked: packet = packet[:total_length] (in C: len "
+			   "= ntohs(ip->tot_len)), and send no more than that. What is shorter "
+			   "than 60 bytes may be padded again, with zeros." },
+		.explain = "An Ethernet frame has at least 60 bytes, so short packets are padded; "
+			   "some cards and tunnels\n"
+			   "append more. What is behind the packet's total length is nobody's "
+			   "data. Who sends the received\n"
+			   "length again carries it on, and may tell others what was in some "
+			   "memory.",
+		.run = eth_trailer,
 	},
 	{ 0 },
 };

@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* icmp.c - checks of what the router itself says: echo. */
+#include <string.h>
+
 #include "base/mem.h"
+#include "grade/story.h"
 #include "grade/trial.h"
 
 #include "base/banned.h"
@@ -48,15 +51,22 @@ static struct want echo_reply(const struct trial *t, const struct frame *request
 }
 
 /* Sends a request, and judges the reply. */
-static bool answers(struct trial *t, const struct place *at, const struct frame *request,
-		    const char *missing, fields_t judge)
+static const struct frame *reply_to(struct trial *t, const struct place *at,
+				    const struct frame *request, const char *missing,
+				    fields_t judge)
 {
 	struct want w = echo_reply(t, request);
 
 	w.judge = judge;
 	if (missing)
 		w.missing = missing;
-	return trial_send(t, at, request) && trial_expect(t, at, &w);
+	return trial_send(t, at, request) ? trial_expect(t, at, &w) : NULL;
+}
+
+static bool answers(struct trial *t, const struct place *at, const struct frame *request,
+		    const char *missing, fields_t judge)
+{
+	return reply_to(t, at, request, missing, judge) != NULL;
 }
 
 static size_t largest_data(const struct place *at)
@@ -92,32 +102,71 @@ static bool answered_once(struct trial *t, const struct path *p)
 	return true;
 }
 
-static bool icmp_echo(struct trial *t)
+#define AT_ONCE 8
+
+/* As ping -f sends them, or several people: each gets its own reply. */
+static bool answers_many(struct trial *t, const struct place *at)
+{
+	struct station from = place_station(at);
+	size_t start = probe_count(t->g->probe);
+	struct frame requests[AT_ONCE];
+
+	for (size_t i = 0; i < AT_ONCE; i++) {
+		requests[i] = trial_echo(t, &from, at->router_ip, 56);
+		if (!trial_send(t, at, &requests[i]))
+			return false;
+	}
+	t->since = start;
+	for (size_t i = 0; i < AT_ONCE; i++) {
+		struct want w = echo_reply(t, &requests[i]);
+
+		w.mark = true;
+		w.missing = "of several echo requests right after each other the router did not "
+			    "answer all";
+		if (!trial_expect(t, at, &w))
+			return false;
+	}
+	return true;
+}
+
+static bool answers_all_kinds(struct trial *t, const struct path *p)
 {
 	const fields_t judge = F(ICMP_CODE) | F(IPV4_SRC);
-	struct station from, to;
-	struct frame near, far, other, last;
-	struct path p;
+	struct station from = place_station(p->from);
+	struct frame near = trial_echo(t, &from, p->from->router_ip, 56);
+	struct frame far = trial_echo(t, &from, p->to->router_ip, 56);
+	struct frame last = trial_echo(t, &from, p->from->router_ip, 56);
+	struct frame options = trial_echo(t, &from, p->from->router_ip, 56);
 
-	if (!trial_path(t, &p))
-		return false;
-	from = place_station(p.from);
-	to = place_station(p.to);
-	near = trial_echo(t, &from, p.from->router_ip, 56);
-	other = trial_echo(t, &to, p.to->router_ip, 56);
-	far = trial_echo(t, &from, p.to->router_ip, 56);
-	last = trial_echo(t, &from, p.from->router_ip, 56);
 	last.ipv4.ttl = 1;
-	return answers(t, p.from, &near, NULL, judge) && answers(t, p.to, &other, NULL, judge) &&
-	       answers(t, p.from, &far,
+	memset(options.ipv4.options, 1, 8); /* fillers */
+	options.ipv4.n_options = 8;
+	options.ipv4.ihl = 7;
+	options.ipv4.length += 8;
+	return answers(t, p->from, &near, NULL, judge) &&
+	       answers(t, p->from, &far,
 		       "the router did not answer an echo request to its address on another "
 		       "network: all its addresses are its own, wherever the request comes from",
 		       judge) &&
-	       answers(t, p.from, &last,
+	       answers(t, p->from, &last,
 		       "the router did not answer an echo request with TTL 1: a packet that is at "
 		       "its goal needs no more hops",
 		       judge) &&
-	       answered_once(t, &p);
+	       answers(t, p->from, &options,
+		       "the router did not answer an echo request with IP options: the ICMP "
+		       "message begins behind them, at IHL * 4",
+		       judge) &&
+	       answers_many(t, p->from);
+}
+
+static bool icmp_echo(struct trial *t)
+{
+	struct path p, back;
+
+	if (!trial_path(t, &p))
+		return false;
+	back = path_back(&p);
+	return answers_all_kinds(t, &p) && answers_all_kinds(t, &back) && answered_once(t, &p);
 }
 
 static bool icmp_echo_usable(struct trial *t)
@@ -135,50 +184,96 @@ static bool icmp_echo_usable(struct trial *t)
 
 /* icmp.echo.fields */
 
-static bool icmp_echo_fields(struct trial *t)
-{
-	struct station from;
-	struct path p;
+#define TTL_LEAST 32
 
-	if (!trial_path(t, &p))
-		return false;
-	from = place_station(p.from);
-	const size_t sizes[] = { 56, 0, 1, 57, largest_data(p.from) };
+/* The reply is a packet of the router's own: its TTL is the same whatever the request's was. */
+static bool has_own_ttl(struct trial *t, const struct place *at)
+{
+	struct station from = place_station(at);
+	const uint8_t asked[] = { (uint8_t)rng_range(&t->rng, 3, TTL_LEAST - 2),
+				  (uint8_t)rng_range(&t->rng, 90, 240) };
+	uint8_t got[ARRAY_SIZE(asked)];
+
+	for (size_t i = 0; i < ARRAY_SIZE(asked); i++) {
+		struct frame request = trial_echo(t, &from, at->router_ip, 56);
+		const struct frame *reply;
+
+		request.ipv4.ttl = asked[i];
+		reply = reply_to(t, at, &request, NULL, 0);
+		if (!reply)
+			return false;
+		got[i] = reply->ipv4.ttl;
+		story_note(t, &request, reply, NULL);
+	}
+	if (got[0] != got[1])
+		return trial_fail(
+			t,
+			"the TTL of the echo reply depends on that of the request: %u came "
+			"back for %u, and %u for %u. A reply is a new packet, with a TTL "
+			"of its own (64)",
+			got[0], asked[0], got[1], asked[1]);
+	if (got[0] >= TTL_LEAST)
+		return true;
+	return trial_fail(t,
+			  "the TTL of the echo reply is %u: that is not enough for a way back "
+			  "through many networks (64 is usual)",
+			  got[0]);
+}
+
+static bool keeps_fields(struct trial *t, const struct place *at)
+{
+	static const uint8_t zeros[18];
+	struct station from = place_station(at);
+	const size_t sizes[] = { 56, 0, 1, 57, 500, largest_data(at) };
 
 	for (size_t i = 0; i < ARRAY_SIZE(sizes); i++) {
-		struct frame request = trial_echo(t, &from, p.from->router_ip, sizes[i]);
+		struct frame request = trial_echo(t, &from, at->router_ip, sizes[i]);
 
-		if (!answers(t, p.from, &request, NULL, F(ICMP_ID) | F(ICMP_SEQ) | F(PAYLOAD)))
+		if (request.payload_len < 2) { /* as Ethernet sends it */
+			request.trailer = zeros;
+			request.trailer_len = sizeof(zeros) - request.payload_len;
+		}
+		if (!answers(t, at, &request, NULL, F(ICMP_ID) | F(ICMP_SEQ) | F(PAYLOAD)))
 			return false;
 	}
 	return true;
 }
 
+static bool icmp_echo_fields(struct trial *t)
+{
+	struct path p;
+
+	return trial_path(t, &p) && keeps_fields(t, p.from) && keeps_fields(t, p.to) &&
+	       has_own_ttl(t, p.from) && has_own_ttl(t, p.to);
+}
+
 /* icmp.checksum */
 
-static bool icmp_checksum(struct trial *t)
+static bool has_checksums(struct trial *t, const struct place *at)
 {
 	/* Of the request: turning type 8 into 0 adds 0x0800 to it. */
 	static const uint16_t corners[] = { 0xf7ff, 0xf800, 0xfffe };
-	struct station from;
-	struct path p;
-
-	if (!trial_path(t, &p))
-		return false;
-	from = place_station(p.from);
-	const size_t sizes[] = { 56, 1, 57, 0, largest_data(p.from) };
+	struct station from = place_station(at);
+	const size_t sizes[] = { 56, 1, 57, 0, largest_data(at) };
 
 	for (size_t i = 0; i < ARRAY_SIZE(sizes) + ARRAY_SIZE(corners); i++) {
 		size_t k = i < ARRAY_SIZE(sizes) ? i : 0;
-		struct frame request = trial_echo(t, &from, p.from->router_ip, sizes[k]);
+		struct frame request = trial_echo(t, &from, at->router_ip, sizes[k]);
 
 		if (i >= ARRAY_SIZE(sizes))
 			frame_steer(&request, F_ICMP_SEQ, F_ICMP_CHECKSUM,
 				    corners[i - ARRAY_SIZE(sizes)]);
-		if (!answers(t, p.from, &request, NULL, F(ICMP_CHECKSUM) | F(IPV4_CHECKSUM)))
+		if (!answers(t, at, &request, NULL, F(ICMP_CHECKSUM) | F(IPV4_CHECKSUM)))
 			return false;
 	}
 	return true;
+}
+
+static bool icmp_checksum(struct trial *t)
+{
+	struct path p;
+
+	return trial_path(t, &p) && has_checksums(t, p.from) && has_checksums(t, p.to);
 }
 
 const struct check checks_icmp[] = {
@@ -211,10 +306,13 @@ const struct check checks_icmp[] = {
 		.hints = { "How does ping know which of its requests was answered?",
 			   "Everything behind the ICMP checksum goes back unchanged, however long.",
 			   "reply = type 0, code 0, checksum, then bytes 4 to the end of the "
-			   "request; the end is given by the IP total length." },
+			   "request; the end is given by the IP total length. The IP header in "
+			   "front is a new one, with TTL 64." },
 		.explain = "Identifier and sequence number tell ping its own requests apart; the "
 			   "data must come back as it\n"
-			   "was, none, an odd number of bytes, or as much as fits.",
+			   "was, none, an odd number of bytes, or as much as fits. The reply is a "
+			   "packet of the router's own:\n"
+			   "its TTL begins anew, and is not what was left of the request's.",
 		.run = icmp_echo_fields,
 	},
 	{

@@ -1,0 +1,471 @@
+/* SPDX-License-Identifier: MIT */
+/* series.c - many datagrams, and which of them did not make it. */
+#include "grade/series.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "grade/story.h"
+
+#include "base/banned.h"
+
+#define TTL_LEAST 8 /* other TTLs are for the checks of the TTL */
+#define TTL_MOST  40
+#define SMALL	  400
+#define FRAGMENTS 3 /* of one datagram */
+#define TCP_RST	  0x04
+
+#define EXCUSES_MAX 2
+
+void series_done(struct series *s)
+{
+	free(s->out);
+	free(s->at);
+	free(s->times);
+	*s = (struct series){ 0 };
+}
+
+void series_add(struct series *s, const struct frame *out)
+{
+	*array_push(s->out, s->n) = *out;
+}
+
+/* Making them */
+
+static size_t largest_payload(const struct path *p)
+{
+	unsigned mtu = p->from->net->mtu < p->to->net->mtu ? p->from->net->mtu : p->to->net->mtu;
+
+	return mtu > 40 + MARK_LEN ? mtu - 40 : MARK_LEN;
+}
+
+static void make_tcp(struct trial *t, struct frame *f)
+{
+	f->has = LAYER_ETH | LAYER_IPV4 | LAYER_TCP;
+	f->ipv4.proto = PROTO_TCP;
+	f->tcp.sport = f->udp.sport;
+	f->tcp.dport = 80;
+	f->tcp.flags = TCP_RST;
+	f->tcp.offset = 5;
+	f->tcp.seq = (uint32_t)rng_next(&t->rng);
+	f->ipv4.length = (uint16_t)(40 + f->payload_len);
+}
+
+static void make_echo_reply(struct trial *t, struct frame *f)
+{
+	f->has = LAYER_ETH | LAYER_IPV4 | LAYER_ICMP;
+	f->ipv4.proto = PROTO_ICMP;
+	f->icmp.type = ICMP_ECHO_REPLY;
+	f->icmp.id = (uint16_t)rng_range(&t->rng, 1, UINT16_MAX);
+	f->icmp.seq = (uint16_t)rng_range(&t->rng, 1, UINT16_MAX);
+}
+
+/* The k-th piece of a datagram; they do not join, so that nobody puts them together. */
+static void make_fragment(struct frame *f, const struct frame *first, unsigned k)
+{
+	f->has = LAYER_ETH | LAYER_IPV4;
+	f->ipv4.proto = first->ipv4.proto;
+	f->ipv4.id = first->ipv4.id;
+	f->ipv4.flags = k + 1 < FRAGMENTS ? IPV4_MF : 0;
+	f->ipv4.offset = (uint16_t)(200 * (k + 1));
+	f->payload_len = f->payload_len / 8 * 8;
+	f->ipv4.length = (uint16_t)(20 + f->payload_len);
+}
+
+/* From the least to the largest, evenly, in any order. */
+static size_t *all_sizes(struct trial *t, size_t largest, size_t n)
+{
+	size_t *v = xcalloc(n, sizeof(*v));
+
+	for (size_t i = 0; i < n; i++) {
+		size_t k = rng_range(&t->rng, 0, (uint32_t)i);
+
+		v[i] = v[k];
+		v[k] = MARK_LEN + (n > 1 ? i * (largest - MARK_LEN) / (n - 1) : 0);
+	}
+	return v;
+}
+
+struct series series_mixed(struct trial *t, const struct path *p, size_t n)
+{
+	struct station from = place_station(p->from), to = place_station(p->to);
+	struct series s = { .t = t, .p = *p };
+	auto_free size_t *sizes = all_sizes(t, largest_payload(p), n);
+
+	for (size_t i = 0; i < n; i++) {
+		struct frame f = trial_datagram(t, &from, &to, sizes[i]);
+
+		f.ipv4.ttl = (uint8_t)rng_range(&t->rng, TTL_LEAST, TTL_MOST);
+		switch (i % 16) {
+		case 2:
+		case 12:
+			make_tcp(t, &f);
+			break;
+		case 5:
+		case 15:
+			make_echo_reply(t, &f);
+			break;
+		case 7:
+		case 8:
+		case 9:
+			make_fragment(&f, i % 16 == 7 ? &f : &s.out[s.n - 1], i % 16 - 7);
+			break;
+		default:
+			break;
+		}
+		series_add(&s, &f);
+	}
+	return s;
+}
+
+static void add_options(struct trial *t, struct frame *f, bool record)
+{
+	uint8_t *o = f->ipv4.options;
+	uint8_t n = (uint8_t)(4 * rng_range(&t->rng, 1, IPV4_OPTIONS_MAX / 4));
+
+	memset(o, 1, n); /* fillers */
+	if (record && n >= 8) {
+		memset(o, 0, n);
+		o[0] = 7;
+		o[1] = (uint8_t)(n - 1);
+		o[2] = 4;
+	} else { /* a stream identifier, whose value is no router's business */
+		o[0] = 0x88;
+		o[1] = 4;
+		o[2] = (uint8_t)rng_next(&t->rng);
+		o[3] = (uint8_t)rng_next(&t->rng);
+	}
+	f->ipv4.n_options = n;
+	f->ipv4.ihl = (uint8_t)(5 + n / 4);
+	f->ipv4.length = (uint16_t)(f->ipv4.length + n);
+}
+
+struct series series_options(struct trial *t, const struct path *p, size_t n, bool record)
+{
+	struct station from = place_station(p->from), to = place_station(p->to);
+	struct series s = { .t = t, .p = *p };
+	size_t room = largest_payload(p);
+
+	if (!record && room > SMALL)
+		room = SMALL;
+	for (size_t i = 0; i < n; i++) {
+		size_t size = room > 64 ? rng_range(&t->rng, 16, (uint32_t)room - 48) : MARK_LEN;
+		struct frame f = trial_datagram(t, &from, &to, size);
+
+		add_options(t, &f, record && i % 2);
+		series_add(&s, &f);
+	}
+	return s;
+}
+
+/* Finding them again */
+
+static bool has_mark(const struct series *s, size_t i, const struct seen *f)
+{
+	const struct frame *out = &s->out[i];
+	size_t at = probe_get(s->t->g->probe, s->at[i])->len - out->payload_len;
+
+	return f->len >= at + MARK_LEN && memcmp(f->bytes + at, out->payload, MARK_LEN) == 0;
+}
+
+/* Which one is it? s->n: none. The next one first, for most arrive in order. */
+static size_t which(const struct series *s, const struct seen *f)
+{
+	for (size_t k = 0; k < s->sent; k++) {
+		size_t i = (s->last + k) % s->sent;
+
+		if (has_mark(s, i, f))
+			return i;
+	}
+	/* Its header is longer or shorter now. */
+	for (size_t i = 0; i < s->sent; i++) {
+		if (memmem(f->bytes, f->len, s->out[i].payload, MARK_LEN))
+			return i;
+	}
+	return s->n;
+}
+
+/* "datagram 17 of 32 (ICMP, 734 bytes, 8 of them IP options)" */
+static void describe(const struct series *s, size_t i, struct str *out)
+{
+	const struct frame *f = &s->out[i];
+	const char *proto = f->ipv4.proto == PROTO_UDP	 ? "UDP"
+			    : f->ipv4.proto == PROTO_TCP ? "TCP"
+							 : "ICMP";
+
+	str_addf(out, "datagram %zu of %zu (%s%s, %u bytes", i + 1, s->n,
+		 f->ipv4.offset ? "a fragment of " : "", proto, f->ipv4.length);
+	if (f->ipv4.n_options)
+		str_addf(out, ", %u of them IP options", f->ipv4.n_options);
+	str_addf(out, ", from %s)", ip4_text(f->ipv4.src).s);
+}
+
+static bool out_of_order(struct series *s, size_t i)
+{
+	auto_str first = { 0 }, second = { 0 };
+	const struct frame *a = &s->out[i], *b = &s->out[s->last - 1];
+
+	describe(s, i, &first);
+	describe(s, s->last - 1, &second);
+	story_note(s->t, a, NULL, NULL);
+	return trial_fail(s->t, "the router changes the order of %s: it sends %s before %s",
+			  a->ipv4.id == b->ipv4.id ? "a datagram's fragments" : "datagrams",
+			  str_get(&second), str_get(&first));
+}
+
+static bool judge(struct series *s, size_t i, const struct seen *f)
+{
+	auto_str what = { 0 };
+	struct want w = { .frame = path_forwarded(&s->p, &s->out[i]),
+			  .mark = true,
+			  .judge = s->judge };
+
+	/* Where the payload begins depends on that. */
+	if (!(s->judge & F(IPV4_OFFSET)) && w.frame.ipv4.offset != f->f.ipv4.offset)
+		w.judge &= ~F(PAYLOAD);
+	if (!frame_diff(&w.frame, &f->f, w.judge))
+		return true;
+	describe(s, i, &what);
+	w.what = str_get(&what);
+	return trial_judge(s->t, &w, &f->f);
+}
+
+static void take(struct series *s, const struct seen *f)
+{
+	size_t i = which(s, f);
+
+	if (i == s->n || s->times[i]++)
+		return;
+	s->got++;
+	if (i < s->last && !s->lossy)
+		s->wrong = !out_of_order(s, i);
+	else
+		s->wrong = !judge(s, i, f);
+	s->last = i + 1 > s->last ? i + 1 : s->last;
+}
+
+static void read_arrivals(struct series *s)
+{
+	for (; !s->wrong && s->from < probe_count(s->t->g->probe); s->from++) {
+		const struct seen *f = probe_get(s->t->g->probe, s->from);
+
+		if (!f->sent && f->port == s->p.to->port && f->f.has & LAYER_IPV4)
+			take(s, f);
+	}
+}
+
+/* What is missing */
+
+static bool is_lost(const struct series *s, size_t i)
+{
+	return s->times[i] == 0;
+}
+
+/* Of which sizes are those that are lost, and none that arrived? */
+static bool lost_by_size(const struct series *s, struct str *out)
+{
+	unsigned least = UINT16_MAX, most = 0, smaller = 0, larger = 0;
+
+	for (size_t i = 0; i < s->n; i++) {
+		unsigned n = s->out[i].ipv4.length;
+
+		if (is_lost(s, i)) {
+			least = n < least ? n : least;
+			most = n > most ? n : most;
+		}
+	}
+	for (size_t i = 0; i < s->n; i++) {
+		unsigned n = s->out[i].ipv4.length;
+
+		if (!is_lost(s, i) && n >= least && n <= most)
+			return false;
+		smaller += n < least;
+		larger += n > most;
+	}
+	if (!larger)
+		str_addf(out, "those of %u bytes and more", least);
+	else if (!smaller)
+		str_addf(out, "those of %u bytes and less", most);
+	else if (s->lost > 2)
+		str_addf(out, "those of %u to %u bytes, and no others", least, most);
+	return out->len > 0;
+}
+
+/* Is it this kind and all of it? */
+static bool lost_by_kind(const struct series *s, struct str *out)
+{
+	static const struct {
+		uint8_t proto;
+		bool fragments;
+		const char *name;
+	} kinds[] = {
+		{ PROTO_UDP, false, "those of UDP" },
+		{ PROTO_TCP, false, "those of TCP" },
+		{ PROTO_ICMP, false, "those of ICMP" },
+		{ 0, true, "the fragments" },
+	};
+
+	for (size_t k = 0; k < ARRAY_SIZE(kinds); k++) {
+		bool exact = true;
+
+		for (size_t i = 0; i < s->n && exact; i++) {
+			bool fragment = s->out[i].ipv4.offset != 0;
+			bool kind = kinds[k].fragments
+					    ? fragment
+					    : !fragment && s->out[i].ipv4.proto == kinds[k].proto;
+
+			exact = kind == is_lost(s, i);
+		}
+		if (exact)
+			str_add(out, kinds[k].name);
+	}
+	return out->len > 0;
+}
+
+/* Always with so many between them? */
+static bool lost_by_count(const struct series *s, struct str *out)
+{
+	size_t before = s->n, step = 0;
+
+	for (size_t i = 0; i < s->n; i++) {
+		if (!is_lost(s, i))
+			continue;
+		if (step && i - before != step)
+			return false;
+		step = before < s->n ? i - before : 0;
+		before = i;
+	}
+	if (step == 1 && before == s->n - 1)
+		str_addf(out, "nothing more after the first %zu", s->n - s->lost);
+	else if (step > 1 && s->lost > 2)
+		str_addf(out, "one in %zu", step);
+	return out->len > 0;
+}
+
+static bool not_delivered(struct series *s)
+{
+	auto_str which_ones = { 0 };
+	size_t first = 0;
+
+	if (!trial_alive(s->t, &s->p))
+		return false;
+	while (!is_lost(s, first))
+		first++;
+	story_note(s->t, &s->out[first], NULL, s->p.to);
+	if (s->lost > 1 && !lost_by_size(s, &which_ones) && !lost_by_kind(s, &which_ones))
+		lost_by_count(s, &which_ones);
+	if (!which_ones.len)
+		describe(s, first, &which_ones);
+	return trial_fail(s->t,
+			  "of %zu datagrams to %s, sent %d at a time, the router did not deliver "
+			  "%zu: %s",
+			  s->n, ip4_text(s->p.to->ip).s, SERIES_WINDOW, s->lost,
+			  str_get(&which_ones));
+}
+
+/* Sending them */
+
+static bool ended(const struct series *s)
+{
+	return s->t->g->runner && !runner_alive(s->t->g->runner);
+}
+
+static bool window_is_there(void *arg)
+{
+	struct series *s = arg;
+
+	read_arrivals(s);
+	return s->wrong || s->got + s->lost >= s->sent || ended(s);
+}
+
+/* Did the router ask for the neighbour's MAC meanwhile? Its entry may have become too old, and
+ * while it asks it need keep one packet only. */
+static bool asked_again(const struct series *s, size_t since)
+{
+	for (size_t i = since; i < probe_count(s->t->g->probe); i++) {
+		const struct seen *f = probe_get(s->t->g->probe, i);
+
+		if (!f->sent && f->port == s->p.to->port && f->f.has & LAYER_ARP &&
+		    f->f.arp.op == ARP_REQUEST && f->f.arp.tpa == s->p.to->ip)
+			return true;
+	}
+	return false;
+}
+
+static void excuse(struct series *s)
+{
+	s->excuses++;
+	for (size_t i = s->first; i < s->sent; i++) {
+		if (is_lost(s, i)) {
+			s->times[i]++;
+			s->got++;
+		}
+	}
+}
+
+static bool run_window(struct series *s)
+{
+	/* Once something is lost, the others are there when they are. */
+	uint64_t patience = s->lost ? grader_silence_ns(s->t->g) : trial_patience_ns(s->t, 0);
+	size_t end = s->sent + SERIES_WINDOW < s->n ? s->sent + SERIES_WINDOW : s->n;
+	struct err e = { 0 };
+
+	s->first = s->sent;
+	while (s->sent < end) {
+		s->at[s->sent] = probe_count(s->t->g->probe);
+		if (!trial_send(s->t, s->p.from, &s->out[s->sent]))
+			return false;
+		s->sent++;
+	}
+	if (probe_wait(s->t->g->probe, patience, window_is_there, s, &e) < 0)
+		return trial_error(s->t, &e);
+	if (!s->wrong && s->sent - s->got > s->lost && s->excuses < EXCUSES_MAX &&
+	    asked_again(s, s->at[s->first]))
+		excuse(s);
+	s->lost = s->sent - s->got;
+	return !s->wrong && (!ended(s) || trial_alive(s->t, &s->p));
+}
+
+bool series_run(struct series *s, fields_t fields)
+{
+	s->judge = fields;
+	s->at = xcalloc(s->n, sizeof(*s->at));
+	s->times = xcalloc(s->n, sizeof(*s->times));
+	s->from = probe_count(s->t->g->probe);
+	while (s->sent < s->n) {
+		if (!run_window(s))
+			return false;
+	}
+	return s->lost == 0 || (s->lossy && s->got) || not_delivered(s);
+}
+
+bool series_sample(struct series *s, fields_t fields)
+{
+	s->lossy = true;
+	return series_run(s, fields);
+}
+
+bool series_came_once(struct series *s)
+{
+	read_arrivals(s);
+	for (size_t i = 0; i < s->n; i++) {
+		auto_str what = { 0 };
+
+		if (s->times[i] < 2)
+			continue;
+		describe(s, i, &what);
+		story_note(s->t, &s->out[i], NULL, NULL);
+		return trial_fail(s->t, "the router delivers a datagram %u times: %s", s->times[i],
+				  str_get(&what));
+	}
+	return true;
+}
+
+bool series_both_ways(struct trial *t, const struct path *p, size_t n, fields_t fields)
+{
+	struct path back = path_back(p);
+	auto_series there = series_mixed(t, p, n), home = series_mixed(t, &back, n);
+
+	return series_sample(&there, fields) && series_sample(&home, fields);
+}
