@@ -59,16 +59,43 @@ static bool is_there(const struct trial *t, const struct seen *s)
 	return false;
 }
 
-/* Where the grader sent nothing, the clients' kernels did. */
-static const struct seen *first_of_kernels(const struct trial *t)
+/* Did anything of this datagram arrive anywhere? By the header: pieces of it count. */
+static bool is_gone(const struct trial *t, const struct frame *f)
+{
+	for (size_t i = 0; i < probe_count(t->g->probe); i++) {
+		const struct seen *s = probe_get(t->g->probe, i);
+
+		if (!s->sent && s->f.has & LAYER_IPV4 && s->f.ipv4.id == f->ipv4.id &&
+		    s->f.ipv4.src == f->ipv4.src && s->f.ipv4.dst == f->ipv4.dst &&
+		    s->f.ipv4.proto == f->ipv4.proto)
+			return false;
+	}
+	return true;
+}
+
+static bool is_routers_address(const struct trial *t, uint32_t ip)
+{
+	for (size_t i = 0; i < t->g->n_places; i++) {
+		if (t->g->places[i].router_ip == ip)
+			return true;
+	}
+	return false;
+}
+
+/* Where the grader sent nothing, the clients' kernels did: the first of their datagrams that did not
+ * come through; NULL: none is known. */
+static const struct seen *lost_of_kernels(const struct trial *t)
 {
 	const struct probe *p = t->g->probe;
 
 	for (size_t i = 0; i < probe_kernel_count(p); i++) {
-		if (probe_kernel_get(p, i)->f.has & LAYER_IPV4)
-			return probe_kernel_get(p, i);
+		const struct seen *s = probe_kernel_get(p, i);
+
+		if (s->f.has & LAYER_IPV4 && !is_routers_address(t, s->f.ipv4.dst) &&
+		    is_gone(t, &s->f))
+			return s;
 	}
-	return probe_kernel_count(p) ? probe_kernel_get(p, 0) : NULL;
+	return NULL;
 }
 
 void story_close(struct trial *t)
@@ -81,7 +108,7 @@ void story_close(struct trial *t)
 	if (t->stimulus < e->end)
 		last = probe_get(t->g->probe, t->stimulus);
 	if (!e->about || !is_there(t, e->about))
-		e->about = last && last->sent ? last : first_of_kernels(t);
+		e->about = last && last->sent ? last : lost_of_kernels(t);
 	if (e->seen && !is_there(t, e->seen))
 		e->seen = NULL;
 }
@@ -372,17 +399,13 @@ static bool is_through(const struct deeds *d)
 {
 	const struct frame *f = &d->about->f;
 
-	for (size_t i = 0; i < d->t->g->n_places; i++) {
-		if (f->has & LAYER_IPV4 && f->ipv4.dst == d->t->g->places[i].router_ip)
-			return false;
-	}
-	return f->has & LAYER_IPV4;
+	return f->has & LAYER_IPV4 && !is_routers_address(d->t, f->ipv4.dst);
 }
 
 /* What should have come and did not. */
 static void tell_missing(const struct deeds *d, struct strv *out)
 {
-	if (!d->t->evidence.missing_at || d->trace || d->answer || d->icmp)
+	if ((!d->t->evidence.missing_at && !d->about->kernel) || d->trace || d->answer || d->icmp)
 		return;
 	if (!is_through(d)) {
 		strv_add(out, d->n_asked || d->n_others ? "did not answer" : "sent nothing");
@@ -432,7 +455,8 @@ char *story_told(const struct trial *t)
 		tell_frame(&d, "answered", d.n_answers, d.answer, &told);
 	if (d.icmp)
 		tell_frame(&d, "sent", 1, d.icmp, &told);
-	if (d.other && (d.other == t->evidence.seen || (!told.n && !t->evidence.missing_at)))
+	if (d.other && (d.other == t->evidence.seen ||
+			(!told.n && !t->evidence.missing_at && !d.about->kernel)))
 		tell_frame(&d, "sent", 1, d.other, &told);
 	tell_missing(&d, &told);
 	if (!told.n)

@@ -187,26 +187,30 @@ static void test_kernel_frames(void **state)
 
 /* Broken routers of stage1: of this check, the pattern of what was sent, and of the story. */
 struct lesson {
-	const char *mutant, *check, *sent, *story;
+	const char *mutant, *check, *sent, *story, *stage; /* NULL: stage1 */
 };
 
 static const struct lesson lessons[] = {
 	{ "arp-reply-none", "arp.reply", "on net1: ARP who-has 1.1.1.1 tell 1.1.1.*",
-	  "your program sent nothing at all" },
+	  "your program sent nothing at all", NULL },
 	{ "arp-reply-opcode", "arp.reply", "on net1: ARP who-has 1.1.1.1 tell 1.1.1.*",
-	  "your program answered on net1: ARP who-has 1.1.1.* tell 1.1.1.1 (unicast, *" },
+	  "your program answered on net1: ARP who-has 1.1.1.* tell 1.1.1.1 (unicast, *", NULL },
 	{ "arp-queue-none", "arp.queue", "on net1: 1.1.1.2 > 2.2.2.* ttl 64, 32 bytes",
 	  "your program asked who-has 2.2.2.* on net2, got the answer, and never sent the packet "
-	  "that waited" },
+	  "that waited",
+	  NULL },
 	{ "arp-resolve-flood", "arp.resolve", "on net1: 1.1.1.2 > 2.2.2.*",
-	  "your program asked who-has 2.2.2.* 5 times on net2 and got no answer" },
+	  "your program asked who-has 2.2.2.* 5 times on net2 and got no answer", NULL },
 	{ "ipv4-ttl-expired-forwarded", "ipv4.ttl.expired", "*, 32 bytes (TTL 1)",
-	  "your program sent it on to net2 with TTL 1" },
+	  "your program sent it on to net2 with TTL 1", NULL },
 	{ "eth-other-all", "eth.other", "*(frame to another station, 02:*",
-	  "your program sent it on to net2 with TTL 63" },
+	  "your program sent it on to net2 with TTL 63", NULL },
 	{ "ipv4-forward-twice", "ipv4.forward", "on net1: *",
-	  "your program sent it on to net2 twice with TTL 63" },
-	{ "arp-malformed-crash", "arp.malformed", "*10 bytes (the ARP packet is cut)", NULL },
+	  "your program sent it on to net2 twice with TTL 63", NULL },
+	{ "arp-malformed-crash", "arp.malformed", "*10 bytes (the ARP packet is cut)", NULL, NULL },
+	{ "loses-large-tcp", "tcp.transfer#1",
+	  "on net1, by the client's kernel: * TCP * 1448 bytes (DF set)",
+	  "your program did not send it on", "stage6" },
 };
 
 static void test_lesson(void **state)
@@ -217,13 +221,15 @@ static void test_lesson(void **state)
 	struct runner_spec program = { .become = arena_become, .arg = &t };
 	struct grader_options o = { .program = &program, .seed = 7 };
 	auto_results r = { 0 };
+	const char *stage = l->stage ? l->stage : "stage1";
+	auto_free char *dir = xasprintf("stages/%s", stage);
 	bool found = false;
 
 	need_root();
-	command = xasprintf("exec python3 tests/routers/stage1_mutants.py %s", l->mutant);
+	command = xasprintf("exec python3 tests/routers/%s_mutants.py %s", stage, l->mutant);
 	program.command = command;
 	o.only = l->check;
-	arena_open(&t, "stages/stage1");
+	arena_open(&t, dir);
 	ok(grade(&t.arena, &o, &r, err));
 	for (size_t i = 0; i < r.n; i++) {
 		const struct result *c = &r.v[i];
