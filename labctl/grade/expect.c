@@ -294,9 +294,15 @@ bool trial_crosses(struct trial *t)
 	return trial_warm_up(t, &p, &to) && trial_warm_up(t, &back, &from);
 }
 
+static bool is_answer(const struct want *w, const struct seen *s)
+{
+	(void)w; /* whose it is, its fields say */
+	return arp_is_answer(&s->f);
+}
+
 static struct want greeting(const struct station *asker)
 {
-	struct want reply = { .all = F(ETH_TYPE) | F(ARP_TPA) | F(ARP_SPA) };
+	struct want reply = { .all = F(ETH_TYPE) | F(ARP_TPA) | F(ARP_SPA), .means = is_answer };
 
 	reply.frame.has = LAYER_ETH | LAYER_ARP;
 	reply.frame.eth.type = ETHERTYPE_ARP;

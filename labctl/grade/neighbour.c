@@ -52,7 +52,7 @@ static void read_frame(struct meeting *m, const struct seen *s)
 
 		if (!at->router_ip)
 			continue;
-		if (s->port == at->port && s->f.has & LAYER_ARP && s->f.arp.spa == at->router_ip &&
+		if (s->port == at->port && arp_is_answer(&s->f) && s->f.arp.spa == at->router_ip &&
 		    s->f.arp.tpa == at->ip) {
 			if (p->life < LIFE_ARP)
 				p->told = s->f.arp.sha;

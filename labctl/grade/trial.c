@@ -253,6 +253,11 @@ struct frame arp_tell(const struct station *who, const struct station *whom)
 	return f;
 }
 
+bool arp_is_answer(const struct frame *f)
+{
+	return f->has & LAYER_ARP && (f->arp.op == ARP_REPLY || !(f->eth.dst.b[0] & 1));
+}
+
 const uint8_t *trial_bytes(struct trial *t, size_t len)
 {
 	uint8_t *p = xmalloc(len + 1);

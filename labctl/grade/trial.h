@@ -98,6 +98,8 @@ void trial_answer(struct trial *t, const struct station *s);
 
 struct frame arp_ask(const struct station *asker, uint32_t target);	      /* broadcast */
 struct frame arp_tell(const struct station *who, const struct station *whom); /* a reply */
+/* Is it a reply, or meant as one in spite of its opcode? The router's own questions go to all. */
+bool arp_is_answer(const struct frame *f);
 /* UDP by way of the router, with `len` bytes of payload (at least MARK_LEN), TTL 64. */
 struct frame trial_datagram(struct trial *t, const struct station *from, const struct station *to,
 			    size_t len);
