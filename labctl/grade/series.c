@@ -112,6 +112,7 @@ struct series series_mixed(struct trial *t, const struct path *p, size_t n)
 			make_fragment(&f, i % 16 == 7 ? &f : &s.out[s.n - 1], i % 16 - 7);
 			break;
 		default:
+			f.ipv4.flags = i % 2 ? IPV4_DF : 0;
 			break;
 		}
 		series_add(&s, &f);

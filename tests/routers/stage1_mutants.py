@@ -672,6 +672,14 @@ def ipv4_forward_not_small():
     lose(lambda packet: 20 < len(packet.data) < 48)
 
 
+@mutant("ipv4.forward", "the router did not deliver the datagram")
+def ipv4_forward_not_the_largest():
+    @around(ref.Router, "forward")
+    def forward(old, self, packet):
+        if len(packet.data) < 1500 or not packet.fragment & ref.FLAG_DF:
+            old(self, packet)
+
+
 @mutant("ipv4.forward", "bytes, and no others")
 def ipv4_forward_not_middle():
     lose(lambda packet: 700 < len(packet.data) < 800)
@@ -1147,14 +1155,59 @@ def half_right():
     icmp_echo_identifier()
 
 
+# Routers that work at first: for robust.minute, which no stage asks (--later NAME).
+
+LATER = {}
+
+
+def later(function):
+    LATER[function.__name__.replace("_", "-")] = function
+
+
+@later
+def stops_after_seconds():
+    start = time.monotonic()
+
+    @around(ref.Router, "forward")
+    def forward(old, self, packet):
+        if time.monotonic() < start + 3:
+            old(self, packet)
+
+
+@later
+def dies_when_it_gives_up():
+    @around(ref.Neighbours, "__init__")
+    def init(old, self, unreachable):
+        old(self, unreachable)
+        del self.unreachable
+
+
+@later
+def never_asks_again():
+    # What has grown old is forgotten, and who has been asked once is not asked again.
+    asked = set()
+    ref.ARP_LIFETIME = 2.5
+
+    @around(ref.Neighbours, "transmit")
+    def transmit(old, self, interface, operation, to_mac, target_mac, target):
+        if operation == ref.ARP_REQUEST and target in asked:
+            return
+        if operation == ref.ARP_REQUEST:
+            asked.add(target)
+        old(self, interface, operation, to_mac, target_mac, target)
+
+
 def main():
     if sys.argv[1:] == ["--list"]:
         for name, (checks, words, _) in MUTANTS.items():
             print(name, checks, words, sep="\t")
         return
-    if len(sys.argv) != 2 or sys.argv[1] not in MUTANTS:
-        sys.exit("usage: stage1_mutants.py NAME | --list")
-    MUTANTS[sys.argv[1]][2]()
+    if sys.argv[1:2] == ["--later"]:
+        LATER[sys.argv[2]]()
+    elif len(sys.argv) != 2 or sys.argv[1] not in MUTANTS:
+        sys.exit("usage: stage1_mutants.py NAME | --later NAME | --list")
+    else:
+        MUTANTS[sys.argv[1]][2]()
     with open(os.environ["LAB_FILE"]) as file:
         ref.Router(json.load(file)).run()
 

@@ -27,9 +27,11 @@ static size_t largest_payload(const struct path *p)
 static bool forwards(struct trial *t, const struct path *p)
 {
 	struct station from = place_station(p->from), to = place_station(p->to);
-	struct frame udp = trial_datagram(t, &from, &to, 32), tcp, icmp, full;
+	struct frame udp = trial_datagram(t, &from, &to, 32), tcp, icmp, full, whole;
 
 	full = trial_datagram(t, &from, &to, largest_payload(p));
+	whole = trial_datagram(t, &from, &to, largest_payload(p));
+	whole.ipv4.flags = IPV4_DF; /* as clients send it: it fits, so nobody need cut it */
 	/* Neither wants an answer from the client's kernel. */
 	tcp = trial_datagram(t, &from, &to, 32);
 	tcp.has = LAYER_ETH | LAYER_IPV4 | LAYER_TCP;
@@ -44,7 +46,8 @@ static bool forwards(struct trial *t, const struct path *p)
 	return trial_deliver(t, p, &udp, ADDRESSES | F(PAYLOAD) | F(UDP_SPORT) | F(UDP_DPORT)) &&
 	       trial_deliver(t, p, &tcp, ADDRESSES | F(PAYLOAD) | F(TCP_SEQ) | F(TCP_FLAGS)) &&
 	       trial_deliver(t, p, &icmp, ADDRESSES | F(PAYLOAD) | F(ICMP_TYPE) | F(ICMP_ID)) &&
-	       trial_deliver(t, p, &full, ADDRESSES | F(PAYLOAD));
+	       trial_deliver(t, p, &full, ADDRESSES | F(PAYLOAD)) &&
+	       trial_deliver(t, p, &whole, ADDRESSES | F(PAYLOAD));
 }
 
 /* A datagram that must not come back to its sender: a router that hears its own frames would send
