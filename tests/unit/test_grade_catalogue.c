@@ -86,7 +86,8 @@ static void test_stages(void **state)
 		}
 	}
 	for (size_t m = 0; (c = check_at(m)); m++) {
-		if (!used[m])
+		/* For stages of teachers who have the time: see test_grade_minute.c. */
+		if (!used[m] && strcmp(c->id, "robust.minute") != 0)
 			fail_msg("no stage uses '%s'", c->id);
 	}
 }
