@@ -24,6 +24,9 @@ struct complaint {
 /* Sends the packet and judges the message: type and code, source, checksums, quotation. The
  * router may be out of tokens: when nothing comes, another try is made with a new packet. */
 bool trial_complaint(struct trial *t, const struct complaint *c);
+/* ... and the same about a UDP datagram as large as the sender's network takes: what quotes all of
+ * it would be too large to go back. */
+bool trial_complaint_full(struct trial *t, const struct complaint *c);
 
 /* Any ICMP error of anybody's that quotes this packet, for taboos and counts. Quoted is what an
  * IP header and 8 bytes behind it tell: the packet is known by its addresses and identification. */

@@ -109,6 +109,14 @@ def time_exceeded_forgets_options():
                            packet.source)
 
 
+@mutant("icmp.time-exceeded icmp.net-unreachable icmp.port-unreachable", "as large as its network takes")
+def quotes_all_of_it():
+    @around(ref.Router, "error")
+    def error(old, self, packet, kind, code, rest=bytes(4)):
+        if self.may_report(packet) and self.errors.take():
+            self.originate(message(packet.interface.address, packet.source, kind, code, packet.data), packet.source)
+
+
 @mutant(ALL_ERRORS, "quotes is no IP packet")
 def quote_with_ethernet_header():
     @around(ref.Router, "error")

@@ -54,6 +54,15 @@ def no_way_is_silent():
         pass
 
 
+@mutant("lpm.none", "as large as its network takes")
+def errors_of_576_bytes_everywhere():
+    @on_error(UNREACHABLE, NET_UNREACHABLE)
+    def error(old, self, packet, rest):
+        mtu, packet.interface.mtu = packet.interface.mtu, 576
+        old(self, packet, UNREACHABLE, NET_UNREACHABLE, rest)
+        packet.interface.mtu = mtu
+
+
 @mutant("lpm.none", "the source address is 2.2.2.2 and should be 1.1.1.1")
 def falls_back_on_the_last_route():
     @around(ref.Router, "next_hop")

@@ -25,6 +25,23 @@ static struct complaint time_exceeded(const struct path *p, const struct frame *
 	return c;
 }
 
+/* Does the router speak at all? What is silent about everything would pass. */
+static bool speaks(struct trial *t, const struct path *p)
+{
+	struct station from = place_station(p->from), to = place_station(p->to);
+	struct frame plain = trial_datagram(t, &from, &to, 32);
+	struct complaint c = time_exceeded(p, &plain);
+
+	return trial_complaint(t, &c);
+}
+
+static bool time_exceeded_usable(struct trial *t)
+{
+	struct path p;
+
+	return trial_path(t, &p) && speaks(t, &p);
+}
+
 /* The packet ended here: one message about it, and itself nowhere. */
 static bool ended_here(struct trial *t, const struct path *p, const struct frame *packet)
 {
@@ -72,7 +89,10 @@ static bool icmp_time_exceeded(struct trial *t)
 	options.ipv4.length += sizeof(option);
 	c = time_exceeded(&p, &options);
 	c.missing = "no ICMP message came about a packet with IP options whose TTL ended";
-	return trial_complaint(t, &c);
+	if (!trial_complaint(t, &c))
+		return false;
+	c = time_exceeded(&p, &udp);
+	return trial_complaint_full(t, &c);
 }
 
 /* icmp.net-unreachable */
@@ -95,7 +115,7 @@ static bool icmp_net_unreachable(struct trial *t)
 	c.at = p.from;
 	c.from = p.from->router_ip;
 	c.about = trial_datagram(t, &from, &nobody, 32);
-	return trial_complaint(t, &c);
+	return trial_complaint(t, &c) && trial_complaint_full(t, &c);
 }
 
 /* icmp.host-unreachable */
@@ -140,7 +160,7 @@ static bool icmp_port_unreachable(struct trial *t)
 	c.from = near.ip;
 	c.about = trial_datagram(t, &from, &near, 32);
 	c.about.udp.dport = (uint16_t)rng_range(&t->rng, 33434, 33500); /* traceroute's */
-	if (!trial_complaint(t, &c))
+	if (!trial_complaint(t, &c) || !trial_complaint_full(t, &c))
 		return false;
 	c.about = trial_datagram(t, &from, &far, 9);
 	c.about.udp.dport = (uint16_t)rng_range(&t->rng, 33434, 33500);
@@ -241,16 +261,6 @@ static void forbid_all(struct silence *s)
 	forbid_source(s, 0xe0000001, "a datagram from 224.0.0.1");
 	forbid_source(s, broadcast, "a datagram from the network's broadcast address");
 	forbid_source(s, 0xffffffff, "a datagram from 255.255.255.255");
-}
-
-/* Does the router speak at all? What is silent about everything would pass. */
-static bool speaks(struct trial *t, const struct path *p)
-{
-	struct station from = place_station(p->from), to = place_station(p->to);
-	struct frame plain = trial_datagram(t, &from, &to, 32);
-	struct complaint c = time_exceeded(p, &plain);
-
-	return trial_complaint(t, &c);
 }
 
 static bool icmp_no_error_about_error(struct trial *t)
@@ -381,6 +391,7 @@ const struct check checks_error[] = {
 			"behind the IP header. traceroute sends packets with TTL 1, 2, 3, ... and "
 			"shows who answers.",
 		.run = icmp_time_exceeded,
+		.usable = time_exceeded_usable,
 	},
 	{
 		.id = "icmp.net-unreachable",

@@ -181,7 +181,7 @@ static bool lpm_default(struct trial *t)
 		     : trial_stage_error(t, "the stage has no default route, or it leads back");
 }
 
-static bool unreachable(struct trial *t, const struct place *from, uint32_t destination)
+static bool unreachable(struct trial *t, const struct place *from, uint32_t destination, bool full)
 {
 	struct station me = place_station(from), goal = me;
 	struct complaint c = { .at = from,
@@ -194,7 +194,7 @@ static bool unreachable(struct trial *t, const struct place *from, uint32_t dest
 
 	goal.ip = destination;
 	c.about = trial_datagram(t, &me, &goal, 32);
-	return trial_complaint(t, &c);
+	return trial_complaint(t, &c) && (!full || trial_complaint_full(t, &c));
 }
 
 static bool lpm_none(struct trial *t)
@@ -215,11 +215,11 @@ static bool lpm_none(struct trial *t)
 
 		for (size_t k = 0; k < ARRAY_SIZE(beside); k++) {
 			if (stage_is_goal(s, beside[k]) && !stage_way(s, beside[k], &way) &&
-			    !unreachable(t, p.from, beside[k]))
+			    !unreachable(t, p.from, beside[k], false))
 				return false;
 		}
 	}
-	return unreachable(t, p.from, nowhere);
+	return unreachable(t, p.from, nowhere, true);
 }
 
 const struct check checks_lpm[] = {
