@@ -497,6 +497,7 @@ class Oracle:
         together(traceroute(h, o.address, self.path(h, o), "-q", "1", "-N", "1") for h, o in ((a, b), (b, a)))
         together(traceroute(h, o.address, self.path(h, o), "-I", "-q", "1", "-N", "4") for h, o in ((a, b), (b, a)))
         together([traceroute(a, b.router, [a.router], "-q", "3", "-N", "16"), traceroute(b, a.router, [a.router], "-I")])
+        time.sleep(1)  # a router may say no more than 20 things at once
         for h, o in ((a, b), (b, a)):
             for size in (0, 3, h.mtu - 28):
                 refused(h, o.router, 3, 3, size=size)
