@@ -63,6 +63,7 @@ struct session {
 	struct cmd *cmd;
 	const struct args *args;
 	struct lab *lab;
+	bool verbose; /* of the student's program, not of labctl's own steps */
 };
 
 static bool has_colour(void)
@@ -101,9 +102,9 @@ static int explain(const char *id, struct err *err)
 	return 0;
 }
 
-static bool keeps_output(const struct args *args)
+static bool keeps_output(const struct session *s)
 {
-	return args->opt[OPT_KEEP_OUTPUT] || log_get_level() == LOG_DEBUG;
+	return s->args->opt[OPT_KEEP_OUTPUT] || s->verbose;
 }
 
 /* In the child that becomes the student's program. */
@@ -113,7 +114,7 @@ static int become(void *arg, char **argv, struct err *err)
 	int code;
 
 	/* Into a pipe Python prints when it ends; what is kept belongs to its check. */
-	if (keeps_output(s->args))
+	if (keeps_output(s))
 		setenv("PYTHONUNBUFFERED", "1", 0);
 
 	if (session_exec(s->cmd->ctx, s->lab, SESSION_GRADED, argv, &code, err) == 0)
@@ -192,7 +193,7 @@ static int grade_once(struct session *s, const struct strv *ids, bool hint, stru
 				    .program = program.command ? &program : NULL,
 				    .pcap_dir = s->args->opt[OPT_PCAP],
 				    .pcap_as = &ctx->caller,
-				    .keep_output = keeps_output(s->args),
+				    .keep_output = keeps_output(s),
 				    .progress = show_progress,
 				    .progress_arg = s };
 	struct report report = { .stage = s->lab->stage, .lab = s->lab->name };
@@ -214,7 +215,7 @@ static int grade_once(struct session *s, const struct strv *ids, bool hint, stru
 	report.results = &results;
 	report.memory = &memory;
 	report.next = next;
-	report.ladders = log_get_level() == LOG_DEBUG;
+	report.ladders = s->verbose;
 	report.ascii = !has_utf8();
 	report.colour = has_colour();
 	if (print_results(s, &report, err) < 0)
@@ -331,6 +332,9 @@ static int run(struct cmd *cmd, const struct args *args, struct err *err)
 	auto_strv failed = { 0 };
 	auto_lab l = NULL;
 
+	s.verbose = log_get_level() == LOG_DEBUG;
+	if (s.verbose)
+		log_set_level(LOG_NORMAL);
 	if (args->opt[OPT_EXPLAIN])
 		return explain(args->opt[OPT_EXPLAIN], err);
 	if (refuse_both(args, OPT_ONLY, OPT_FAILED, err) < 0 ||
