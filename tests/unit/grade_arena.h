@@ -225,6 +225,24 @@ static inline void arena_close(struct test_arena *t)
 	stage_free(t->stage);
 }
 
+/* One for all tests of a program; as root only. */
+static struct test_arena the_arena;
+
+static inline int open_the_arena(const char *stage_dir)
+{
+	if (geteuid() == 0)
+		arena_open(&the_arena, stage_dir);
+	return 0;
+}
+
+static inline int close_arena(void **state)
+{
+	(void)state;
+	if (the_arena.stage)
+		arena_close(&the_arena);
+	return 0;
+}
+
 /* For struct runner_spec: in the seat, with LAB_FILE. */
 static inline int arena_become(void *arg, char **argv, struct err *err)
 {

@@ -132,22 +132,10 @@ static void test_mutant(struct test_arena *t, const struct mutant *m)
 			 m->checks, m->words);
 }
 
-static struct test_arena the_arena;
-
 static int open_arena(void **state)
 {
-	(void)state; /* each test's own is its router */
-	if (geteuid() == 0)
-		arena_open(&the_arena, "stages/" STAGE);
-	return 0;
-}
-
-static int close_arena(void **state)
-{
 	(void)state;
-	if (the_arena.stage)
-		arena_close(&the_arena);
-	return 0;
+	return open_the_arena("stages/" STAGE);
 }
 
 static void run_reference(void **state)

@@ -9,22 +9,10 @@
 
 #include "base/banned.h"
 
-static struct test_arena the_arena;
-
 static int open_arena(void **state)
 {
 	(void)state;
-	if (geteuid() == 0)
-		arena_open(&the_arena, "stages/stage1");
-	return 0;
-}
-
-static int close_arena(void **state)
-{
-	(void)state;
-	if (the_arena.stage)
-		arena_close(&the_arena);
-	return 0;
+	return open_the_arena("stages/stage1");
 }
 
 /* A program with these sockets, each "PROTOCOL" or "PROTOCOL INTERFACE". */

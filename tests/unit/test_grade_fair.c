@@ -14,22 +14,10 @@
 
 #define REFERENCE "exec python3 tests/routers/stage1_reference.py"
 
-static struct test_arena the_arena;
-
 static int open_arena(void **state)
 {
 	(void)state;
-	if (geteuid() == 0)
-		arena_open(&the_arena, "stages/stage1");
-	return 0;
-}
-
-static int close_arena(void **state)
-{
-	(void)state;
-	if (the_arena.stage)
-		arena_close(&the_arena);
-	return 0;
+	return open_the_arena("stages/stage1");
 }
 
 static int shell_here(void *arg, struct err *err)

@@ -18,7 +18,6 @@ static const char stage[] =
 	"  \"checks\": [ { \"use\": \"ipv4.forward\" },\n"
 	"              { \"use\": \"robust.minute\", \"seconds\": 5 } ] }\n";
 
-static struct test_arena the_arena;
 static char parent[64] = "/tmp/labctl-test-XXXXXX";
 
 static int open_arena(void **state)
@@ -37,15 +36,14 @@ static int open_arena(void **state)
 	return 0;
 }
 
-static int close_arena(void **state)
+static int close_and_remove(void **state)
 {
 	auto_free char *dir = xasprintf("%s/seconds", parent);
 	auto_free char *path = xasprintf("%s/stage.json", dir);
 
-	(void)state;
 	if (!the_arena.stage)
 		return 0;
-	arena_close(&the_arena);
+	close_arena(state);
 	unlink(path);
 	rmdir(dir);
 	rmdir(parent);
@@ -115,5 +113,5 @@ int main(void)
 	};
 
 	mem_adopt_jansson();
-	return cmocka_run_group_tests(tests, open_arena, close_arena);
+	return cmocka_run_group_tests(tests, open_arena, close_and_remove);
 }
