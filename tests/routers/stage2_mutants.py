@@ -164,6 +164,14 @@ def net_unreachable_is_host_unreachable():
         old(self, packet, kind, HOST_UNREACHABLE, rest)
 
 
+@mutant("icmp.host-unreachable", "times about one packet")
+def host_unreachable_twice():
+    @on_error(UNREACHABLE, HOST_UNREACHABLE)
+    def error(old, self, packet, kind, code, rest):
+        old(self, packet, kind, code, rest)
+        old(self, packet, kind, code, rest)
+
+
 @mutant("icmp.host-unreachable", "a neighbour that does not answer ARP")
 def host_unreachable_none():
     @on_error(UNREACHABLE, HOST_UNREACHABLE)

@@ -128,15 +128,26 @@ static bool icmp_host_unreachable(struct trial *t)
 			       .missing = "no ICMP message came about a packet to a neighbour that "
 					  "does not answer ARP, though there was plenty of time",
 			       .patience_ms = HOST_PATIENCE_MS };
-	struct path p;
+	struct want message;
+	struct path p, back;
+	size_t n;
 
 	if (!trial_path(t, &p) || !trial_guest(t, p.to, &silent))
 		return false;
+	back = path_back(&p);
 	from = place_station(p.from);
 	c.at = p.from;
 	c.from = p.from->router_ip;
 	c.about = trial_datagram(t, &from, &silent, 32);
-	return trial_complaint(t, &c);
+	if (!trial_complaint(t, &c) || !trial_alive(t, &p) || !trial_alive(t, &back))
+		return false;
+	message = want_complaint(&c.about);
+	n = trial_count(t, p.from, &message, 0);
+	return n < 2 ? true
+		     : trial_fail(t,
+				  "the router says host unreachable %zu times about one packet: "
+				  "what it has given up is to be forgotten",
+				  n);
 }
 
 /* icmp.port-unreachable */
