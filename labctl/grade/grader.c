@@ -461,6 +461,9 @@ static int run_program(struct grader *g, struct results *ret, struct err *err)
 		never_answered(g, ret);
 		return 0;
 	}
+	/* What was silent for so long was waited for already. */
+	if (!alive)
+		g->answer_ns = ANSWER_NS;
 	if (try_all(g, ret, err) < 0)
 		return -1;
 	if (runner_alive(g->runner))

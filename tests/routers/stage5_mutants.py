@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: MIT
 """Broken routers for stage5: see lib/mutants.py."""
 import struct
+import time
 
 import stage5_reference as ref
 from lib import base
@@ -239,6 +240,19 @@ def loses_large_tcp():
     def route(old, self, packet):
         if packet.protocol != TCP or len(packet.data) < 200 or packet.payload[13] == 4:  # RST alone
             old(self, packet)
+
+
+@mutant("tcp.transfer", "crawls")
+def lets_a_large_packet_through_now_and_then():
+    last = [0.0]
+
+    @around(base.Router, "route")
+    def route(old, self, packet):
+        if packet.protocol == TCP and len(packet.data) > 200 and packet.payload[13] != 4:  # RST alone
+            if time.monotonic() < last[0] + 0.1:
+                return
+            last[0] = time.monotonic()
+        old(self, packet)
 
 
 main(ref.Router)

@@ -14,7 +14,9 @@
 #define CHUNK	    65536
 #define STREAMS_MAX 64
 #define EVENTS	    32
-#define STALL_MS    6000 /* no byte for so long: TCP tries again after 1, 3, 7 seconds */
+#define CRAWL_S	    10	  /* after so many seconds ... */
+#define CRAWL_RATE  20000 /* ... fewer bytes a second are not waited for */
+#define STALL_MS    6000  /* no byte for so long: TCP tries again after 1, 3, 7 seconds */
 
 struct stream {
 	struct path p;
@@ -30,7 +32,8 @@ struct transfer {
 	size_t bytes;	  /* of each stream */
 	struct stream *streams;
 	size_t n;
-	uint64_t progress_ns; /* when something last went on */
+	uint64_t begin_ns, progress_ns; /* when something last went on */
+	bool crawls;
 	uint8_t chunk[CHUNK];
 };
 
@@ -170,9 +173,20 @@ static bool stream_is_over(const struct stream *s)
 	return s->wrong || s->closed || s->broken;
 }
 
+/* All streams together: a few packets a second, and there is no end in sight. */
+static bool crawls(const struct transfer *x)
+{
+	double seconds = (double)(clock_mono_ns() - x->begin_ns) / (double)NS_PER_S;
+	double slowness = x->t->g->slowness, got = 0;
+
+	for (size_t i = 0; i < x->n; i++)
+		got += (double)x->streams[i].got;
+	return seconds > CRAWL_S * slowness && got * slowness < CRAWL_RATE * seconds;
+}
+
 static bool transfer_is_over(void *arg)
 {
-	const struct transfer *x = arg;
+	struct transfer *x = arg;
 	uint64_t patience = trial_patience_ns(x->t, STALL_MS);
 	bool all = true;
 
@@ -181,7 +195,8 @@ static bool transfer_is_over(void *arg)
 			return true;
 		all = all && stream_is_over(&x->streams[i]);
 	}
-	return all || clock_mono_ns() - x->progress_ns > patience ||
+	x->crawls = crawls(x);
+	return all || x->crawls || clock_mono_ns() - x->progress_ns > patience ||
 	       (x->t->g->runner && !runner_alive(x->t->g->runner));
 }
 
@@ -190,7 +205,7 @@ static bool run_transfer(struct transfer *x)
 	struct err e = { 0 };
 	int r;
 
-	x->progress_ns = clock_mono_ns();
+	x->begin_ns = x->progress_ns = clock_mono_ns();
 	if (probe_watch(x->t->g->probe, x->epoll, on_ready, x, &e) < 0)
 		return trial_error(x->t, &e);
 	do {
@@ -223,6 +238,12 @@ static bool judge_stream(struct transfer *x, const struct stream *s)
 				  "%s cannot connect to %s by TCP: do packets pass in both "
 				  "directions, of all sizes, with their checksums right?",
 				  from, to);
+	if (!s->closed && !s->broken && x->crawls)
+		return trial_fail(x->t,
+				  "the TCP transfer from %s to %s crawls: %zu of %zu bytes came in "
+				  "%.0f seconds",
+				  from, to, s->got, x->bytes,
+				  (double)(clock_mono_ns() - x->begin_ns) / (double)NS_PER_S);
 	if (!s->closed && !s->broken)
 		return trial_fail(
 			x->t,
