@@ -10,6 +10,7 @@ import os
 import queue
 import shlex
 import signal
+import subprocess
 import sys
 import threading
 import time
@@ -22,19 +23,23 @@ from soaklib import RUN, TREE, Tap, World, need
 CHECK_LIMIT = 300  # seconds for one grading
 STAGES = sorted(n for n in os.listdir(f"{TREE}/stages") if os.path.exists(f"{TREE}/tests/routers/{n}_reference.py"))
 BAD = ("fail", "error")
+NOT_GRADED = "(not graded)"
 
 
 def graded(world, lab, path, seed):
     """The ids of the checks that a program fails, in their order; all there is to show."""
     command = f"sh -c {shlex.quote(f'{LIMITS}; exec python3 {path}')}"
-    r = world.labctl(lab, "--json", "check", "--seed", str(seed), "--run", command, timeout=CHECK_LIMIT)
+    try:
+        r = world.labctl(lab, "--json", "check", "--seed", str(seed), "--run", command, timeout=CHECK_LIMIT)
+    except subprocess.TimeoutExpired:
+        return [NOT_GRADED], f"not done in {CHECK_LIMIT} seconds"
     try:
         checks = json.loads(r.stdout)["checks"]
     except (ValueError, KeyError):
-        return ["(not graded)"], r.stderr
+        return [NOT_GRADED], r.stderr or r.stdout
     failed = [c["id"] for c in checks if c["status"] in BAD]
     if r.returncode and not failed:
-        failed = ["(not graded)"]
+        return [NOT_GRADED], r.stderr or r.stdout
     return failed, "\n".join(f"{c['id']}: {c['status']}: {c['reason']}" for c in checks if c["status"] in BAD)
 
 
@@ -150,6 +155,8 @@ def report(tap, run):
     kinds = {(True, True): [], (True, False): [], (False, True): [], (False, False): []}
     for r in results:
         kinds[bool(r["failed"]), bool(r["noticed"])].append(r)
+    tap.ok(f"{run.stage}: each mutant is graded, in time",
+           [f"{told(r)}\n  {r['told']}" for r in results if NOT_GRADED in r["failed"]])
     silent, earlier = kinds[False, False], [r for r in kinds[False, True] if r["earlier"]]
     holes = [r for r in kinds[False, True] if not r["earlier"]]
     killed, noticed = len(kinds[True, True]) + len(kinds[True, False]), len(kinds[True, True]) + len(kinds[False, True])
