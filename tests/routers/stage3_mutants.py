@@ -101,6 +101,16 @@ def asks_for_every_packet():
             self.say(interface, ARP_REQUEST, BROADCAST_MAC, bytes(6), address)
 
 
+@mutant("arp.resolve", "asks more than once a second for the same address")
+def keeps_no_answer():
+    @around(ref.Neighbours, "send")
+    def send(old, self, interface, address, data, origin):
+        entry = self.entries.get((interface, address))
+        if entry and entry.asked is None:
+            entry.mac = None
+        old(self, interface, address, data, origin)
+
+
 @mutant("arp.resolve", "the sender's protocol address")
 def asks_with_another_networks_address():
     @around(ref.Neighbours, "say")

@@ -63,7 +63,8 @@ static bool asked_slowly(struct trial *t, const struct station *silent, size_t s
 	for (size_t i = start; i < probe_count(t->g->probe); i++) {
 		const struct seen *s = probe_get(t->g->probe, i);
 
-		if (s->port != silent->at->port || !want_means(&question, s))
+		if (s->port != silent->at->port || !want_means(&question, s) ||
+		    s->f.arp.op != ARP_REQUEST)
 			continue;
 		/* 0.8 s: its clock, and when its frames leave, are not exactly ours. */
 		if (asked++ && s->ns - last < 800 * NS_PER_MS)
@@ -138,6 +139,7 @@ static bool resolves(struct trial *t, const struct path *p)
 {
 	struct station from = place_station(p->from), guest;
 	struct frame out, reply;
+	size_t start = probe_count(t->g->probe);
 	struct want question;
 
 	if (!trial_guest(t, p->to, &guest))
@@ -155,7 +157,9 @@ static bool resolves(struct trial *t, const struct path *p)
 	}
 	trial_answer(t, &guest);
 	reply = arp_tell(&guest, &(struct station){ p->to, p->to->router_ip, p->to->router_mac });
-	return trial_send(t, p->to, &reply) && reaches(t, p, &guest);
+	/* The second goes to whom the router knows. */
+	return trial_send(t, p->to, &reply) && reaches(t, p, &guest) && reaches(t, p, &guest) &&
+	       asked_slowly(t, &guest, start);
 }
 
 static bool arp_resolve(struct trial *t)
