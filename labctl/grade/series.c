@@ -15,6 +15,7 @@
 #define SMALL	  400
 #define FRAGMENTS 3 /* of one datagram */
 #define TCP_RST	  0x04
+#define LENGTHS	  (IPV4_OPTIONS_MAX / 4) /* that IP options may have */
 
 #define EXCUSES_MAX 2
 
@@ -120,10 +121,9 @@ struct series series_mixed(struct trial *t, const struct path *p, size_t n)
 	return s;
 }
 
-static void add_options(struct trial *t, struct frame *f, bool record)
+static void add_options(struct trial *t, struct frame *f, uint8_t n, bool record)
 {
 	uint8_t *o = f->ipv4.options;
-	uint8_t n = (uint8_t)(4 * rng_range(&t->rng, 1, IPV4_OPTIONS_MAX / 4));
 
 	memset(o, 1, n); /* fillers */
 	if (record && n >= 8) {
@@ -146,7 +146,7 @@ struct series series_options(struct trial *t, const struct path *p, size_t n, bo
 {
 	struct station from = place_station(p->from), to = place_station(p->to);
 	struct series s = { .t = t, .p = *p };
-	size_t room = largest_payload(p);
+	size_t room = largest_payload(p), first = rng_range(&t->rng, 0, LENGTHS - 1);
 
 	if (!record && room > SMALL)
 		room = SMALL;
@@ -154,7 +154,9 @@ struct series series_options(struct trial *t, const struct path *p, size_t n, bo
 		size_t size = room > 64 ? rng_range(&t->rng, 16, (uint32_t)room - 48) : MARK_LEN;
 		struct frame f = trial_datagram(t, &from, &to, size);
 
-		add_options(t, &f, record && i % 2);
+		/* Each length has its turn. */
+		add_options(t, &f, (uint8_t)(4 * (1 + (first + i) % LENGTHS)),
+			    record && (i + i / LENGTHS) % 2);
 		series_add(&s, &f);
 	}
 	return s;
