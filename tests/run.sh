@@ -46,8 +46,11 @@ units() {
 # The files to run, in order; a flavour's are small wrappers under build/check.
 collect() {
 	local dir unit
-	# The longest first: the matrices, from the last stage on.
-	units 'test_grade_*'
+	# The longest first: the matrices, that of stage1 in parts.
+	part test_grade_matrix 1/3
+	part test_grade_matrix 2/3
+	part test_grade_matrix 3/3
+	units 'test_grade_*' ! -name test_grade_matrix.c
 	if [ "${LABCTL_TEST_STRICT-}" = 1 ]; then
 		for unit in tests/unit/test_*.c; do
 			case $unit in *manners*) continue ;; esac # the references are there already
@@ -62,6 +65,13 @@ collect() {
 	find tests/attack -maxdepth 1 -name '*.py' | sort
 	find tests/netport -name 'test_*.py' | sort
 	printf 'tests/leftovers.sh\n'
+}
+
+# part TEST K/N: one of its parts, as a file of its own
+part() {
+	local file=build/check/$1-${2%/*}.sh
+	printf 'exec build/release/unit/%s %s\n' "$1" "$2" >"$file"
+	printf '%s\n' "$file"
 }
 
 wrapper() {
@@ -102,7 +112,7 @@ status=0
 run() { [ $# -eq 0 ] || prove --timer --failures --comments --exec tests/tap.sh "$@"; }
 
 if [ ${#together[@]} -gt 0 ]; then
-	run --jobs 3 "${together[@]}" || status=1
+	run --jobs 4 "${together[@]}" || status=1
 fi
 beside=$LABCTL_TEST_WORLD/others
 set -m # a process group of its own, which ends with this one

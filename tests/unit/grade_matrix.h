@@ -4,7 +4,7 @@
  * one fails exactly the checks about its fault, with the words that name it.
  *
  * Included by one test for each stage, which defines STAGE ("stage1"). Arguments: names of mutants
- * ("reference" too) to try only these, with the whole result shown.
+ * ("reference" too) to try only these, with the whole result shown; or K/N, the K-th of N parts.
  */
 #ifndef TESTS_UNIT_GRADE_MATRIX_H
 #define TESTS_UNIT_GRADE_MATRIX_H
@@ -221,13 +221,16 @@ int main(int argc, char **argv)
 	struct CMUnitTest *tests = NULL;
 	struct mutant *mutants;
 	size_t n = 0, n_mutants = read_mutants(&mutants);
+	unsigned part = 1, parts = 1;
 	int failed;
 
 	mem_adopt_jansson();
+	if (argc == 2 && sscanf(argv[1], "%u/%u", &part, &parts) == 2)
+		argc = 1;
 	verbose = argc > 1;
 	for (size_t i = 0; i <= n_mutants; i++) {
 		const char *name = i ? mutants[i - 1].name : "reference";
-		bool asked = argc == 1;
+		bool asked = argc == 1 && i % parts == part - 1;
 
 		for (int k = 1; k < argc; k++)
 			asked = asked || strcmp(argv[k], name) == 0;
