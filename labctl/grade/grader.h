@@ -121,6 +121,7 @@ struct grader {
 	struct results *results; /* of the checks so far */
 	ino_t *earlier;		 /* packet sockets that were open before the program */
 	size_t n_earlier;
+	bool no_udp;	   /* it asks for the neighbours of echo requests, but not of UDP */
 	bool hears_itself; /* it takes its own frames for those of others */
 	uint32_t *taken;   /* addresses that guests have had */
 	size_t n_taken;

@@ -57,6 +57,7 @@ make_submissions() {
 	correct subs/correct 'subs/Ünal, A. "x" (17)'
 	sub subs/mutant stage1_mutants.py <"$LABCTL_TREE/tests/routers/stage1_mutants.py"
 	sub subs/mutant stage1_reference.py <"$LABCTL_TREE/tests/routers/stage1_reference.py"
+	cp -r "$LABCTL_TREE/tests/routers/lib" "$LABCTL_TREE/tests/routers/stage1" "$WORLD/subs/mutant"
 	sub subs/mutant run <<<$'#!/bin/sh\nexec python3 stage1_mutants.py ipv4-checksum-kept'
 	echo "a name for sha256sum" >"$WORLD/subs/correct/"$'two\nlines\\'
 	sub subs/unpacked <<<"#!/bin/sh"

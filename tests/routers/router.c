@@ -187,9 +187,11 @@ static void receive_arp(struct port *port, const uint8_t *p, int len)
 		return;
 	sender = get32(p + 14);
 	target = get32(p + 24);
-	if ((sender & port->mask) != (port->address & port->mask) || sender == port->address)
+	if (sender &&
+	    ((sender & port->mask) != (port->address & port->mask) || sender == port->address))
 		return;
-	n = find(port, sender, target == port->address);
+	/* Who asks from 0.0.0.0 has no address yet that could be learnt. */
+	n = sender ? find(port, sender, target == port->address) : NULL;
 	if (n) {
 		memcpy(n->mac, p + 8, 6);
 		n->known = 1;

@@ -48,10 +48,12 @@ class Router:
                                                                       hwdst="00:00:00:00:00:00", pdst=address))
 
     def arp(self, port, arp):
-        if (arp.hwtype, arp.ptype, arp.hwlen, arp.plen) != (1, 0x0800, 6, 4) or not port.has(arp.psrc):
+        if (arp.hwtype, arp.ptype, arp.hwlen, arp.plen) != (1, 0x0800, 6, 4):
+            return
+        if not port.has(arp.psrc) and arp.psrc != "0.0.0.0":
             return
         key = port, arp.psrc
-        if arp.pdst == port.address or key in self.known:
+        if port.has(arp.psrc) and (arp.pdst == port.address or key in self.known):
             self.known[key] = arp.hwsrc
             for packet in self.waiting.pop(key, [0.0, []])[1]:
                 self.send(port, arp.psrc, packet)

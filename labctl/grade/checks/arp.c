@@ -46,6 +46,7 @@ enum manner {
 	BROADCAST,
 	UNICAST,
 	PADDED,
+	PROBE, /* by one who has no address yet */
 	MANNERS
 };
 
@@ -58,10 +59,15 @@ static bool asks(struct trial *t, const struct place *at, enum manner manner)
 
 	if (!trial_guest(t, at, &asker))
 		return false;
+	asker.ip = manner == PROBE ? 0 : asker.ip;
 	ask = arp_ask(&asker, at->router_ip);
 	reply = reply_to(&asker);
 	reply.judge = ARP_ALL | F(ARP_THA) | F(ETH_DST) | F(ETH_SRC);
-	if (manner == UNICAST) {
+	if (manner == PROBE) {
+		reply.missing =
+			"the router does not answer who-has from 0.0.0.0: so asks who has no "
+			"address yet and wants to know whether one is free (RFC 5227)";
+	} else if (manner == UNICAST) {
 		ask.eth.dst = at->router_mac;
 		reply.missing = "the router answers who-has by broadcast but not by unicast, which "
 				"is how a neighbour confirms what it knows";

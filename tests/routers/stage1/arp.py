@@ -111,6 +111,14 @@ def arp_reply_not_padded():
             old(self, interface, frame)
 
 
+@mutant("arp.reply", "does not answer who-has from 0.0.0.0")
+def arp_reply_not_to_probes():
+    @around(ref.Neighbours, "receive")
+    def receive(old, self, interface, data):
+        if data[14:18] != bytes(4):
+            old(self, interface, data)
+
+
 def forgive(offset, good):
     """Takes any value at that place of an ARP packet for the good one."""
     @around(ref.Neighbours, "receive")
@@ -228,6 +236,17 @@ def arp_resolve_flood_net1():
         if interface.name == "net1" and (interface, address) in self.waiting:
             self.transmit(interface, ref.ARP_REQUEST, ref.BROADCAST_MAC, bytes(6), address)
         old(self, interface, address, packet, origin)
+
+
+@mutant("arp.queue", "sends a datagram that had to wait for the ARP reply 2 times")
+def arp_queue_twice():
+    @around(ref.Neighbours, "receive")
+    def receive(old, self, interface, data):
+        waiting = {key: entry[0][:] for key, entry in self.waiting.items()}
+        old(self, interface, data)
+        for key in waiting.keys() - self.waiting.keys():
+            for packet, origin in waiting[key]:
+                self.send(*key, packet, origin)
 
 
 @mutant("arp.queue", "must keep at least the latest one")

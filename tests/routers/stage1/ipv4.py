@@ -25,6 +25,14 @@ def ipv4_forward_one_way():
 
 
 @mutant("ipv4.forward", "did not deliver the datagram")
+def ipv4_forward_no_udp():
+    @around(ref.Router, "forward")
+    def forward(old, self, packet):
+        if packet.protocol != ref.PROTO_UDP:
+            old(self, packet)
+
+
+@mutant("ipv4.forward", "did not deliver the datagram")
 def ipv4_forward_udp_only():
     @around(ref.Router, "forward")
     def forward(old, self, packet):
