@@ -217,6 +217,7 @@ static int grade_once(struct session *s, const struct strv *ids, bool hint, stru
 	report.next = next;
 	report.ladders = s->verbose;
 	report.ascii = !has_utf8();
+	report.more_hints = hint;
 	report.colour = has_colour();
 	if (print_results(s, &report, err) < 0)
 		return -1;

@@ -176,7 +176,7 @@ static void add_sentence(const struct grader *g, const enum hearing *v, enum hea
 	}
 }
 
-char *diagnose_program(struct grader *g)
+char *diagnose_program(struct grader *g, bool *ret_sockets)
 {
 	auto_free enum hearing *v = xcalloc(g->stage->n_networks, sizeof(*v));
 	auto_free struct packetsock *socks = NULL;
@@ -184,6 +184,7 @@ char *diagnose_program(struct grader *g)
 	auto_nl nl = NULL;
 	size_t n = 0;
 
+	*ret_sockets = false;
 	if (nl_open(g->arena->seat_ns, &nl, ERR_IGNORED) < 0 ||
 	    packetsock_list(g->arena->seat_ns, &socks, &n, ERR_IGNORED) < 0)
 		return NULL;
@@ -194,6 +195,7 @@ char *diagnose_program(struct grader *g)
 	}
 	for (enum hearing h = HEARS_ALL + 1; h < HEARING_MAX; h++)
 		add_sentence(g, v, h, &text);
+	*ret_sockets = text.len > 0;
 	if (g->hears_itself)
 		str_addf(&text,
 			 "%sYour program takes frames that it has sent itself for somebody else's: "
@@ -205,7 +207,7 @@ char *diagnose_program(struct grader *g)
 	return text.len ? str_steal(&text) : NULL;
 }
 
-char *diagnose_listener(const struct grader *g)
+char *diagnose_listener(const struct grader *g, pid_t *ret_pid)
 {
 	auto_free struct packetsock *socks = NULL;
 	auto_nl nl = NULL;
@@ -224,8 +226,10 @@ char *diagnose_listener(const struct grader *g)
 		    !listens_there(g, s, ifindex))
 			continue;
 		pid = packetsock_holder(s->inode, &command);
-		if (pid)
-			return xasprintf("process %d (%s)", (int)pid, command);
+		if (!pid)
+			continue;
+		*ret_pid = pid;
+		return xasprintf("process %d (%s)", (int)pid, command);
 	}
 	return NULL;
 }

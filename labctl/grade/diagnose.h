@@ -18,11 +18,11 @@ void diagnose_begin(struct grader *g);
 void diagnose_frames(struct grader *g);
 
 /* While the program runs: what is wrong with it as a whole, as heap text of whole sentences; NULL:
- * nothing is known. */
-char *diagnose_program(struct grader *g);
+ * nothing is known. *ret_sockets: is it about its sockets? */
+char *diagnose_program(struct grader *g, bool *ret_sockets);
 
 /* "process 1234 (python3 src/router.py)": somebody who listens on the stage's networks already, as
- * heap text; NULL: nobody is found. */
-char *diagnose_listener(const struct grader *g);
+ * heap text, and *ret_pid; NULL: nobody is found. */
+char *diagnose_listener(const struct grader *g, pid_t *ret_pid);
 
 #endif

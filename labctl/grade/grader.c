@@ -367,9 +367,12 @@ static void all_errors(struct results *all, const char *reason)
 		if (!r->selected)
 			continue;
 		free(r->reason);
-		json_decref(r->expected);
-		json_decref(r->seen);
-		r->expected = r->seen = NULL;
+		free(steal_ptr(&r->sent));
+		free(steal_ptr(&r->story));
+		ladder_done(&r->ladder);
+		json_decref(steal_ptr(&r->expected));
+		json_decref(steal_ptr(&r->seen));
+		r->fault_hint = NULL;
 		r->verdict = VERDICT_ERROR;
 		r->points = 0;
 		r->reason = xstrdup(reason);
@@ -427,11 +430,24 @@ static void note_diagnosis(struct grader *g, struct results *all)
 
 	for (size_t i = 0; i < all->n; i++)
 		failed = failed || all->v[i].verdict == VERDICT_FAIL;
-	text = failed ? diagnose_program(g) : NULL;
+	text = failed ? diagnose_program(g, &all->wrong_sockets) : NULL;
 	if (!text)
 		return;
 	free(all->notice);
 	all->notice = text;
+}
+
+static void say_who_answers(const struct grader *g, const char *who, struct results *all)
+{
+	pid_t pid = 0;
+	auto_free char *listener = diagnose_listener(g, &pid);
+	auto_free char *text = NULL;
+
+	if (listener)
+		text = xasprintf("%s; it listens here: %s; end it (Ctrl-C there, or kill %d), then "
+				 "check again",
+				 who, listener, (int)pid);
+	all_errors(all, text ? text : who);
 }
 
 static int run_program(struct grader *g, struct results *ret, struct err *err)
@@ -442,12 +458,7 @@ static int run_program(struct grader *g, struct results *ret, struct err *err)
 	if (prove_silence(g, &who, err) < 0)
 		return -1;
 	if (who) {
-		auto_free char *listener = diagnose_listener(g);
-		auto_free char *text =
-			xasprintf("%s%s%s", who, listener ? "; it listens here: " : "",
-				  listener ? listener : "");
-
-		all_errors(ret, text);
+		say_who_answers(g, who, ret);
 		return 0;
 	}
 	diagnose_begin(g);
@@ -492,10 +503,11 @@ static int grade_running(struct grader *g, struct results *ret, struct err *err)
 {
 	auto_free char *listener = NULL;
 	size_t alive;
+	pid_t pid;
 
 	if (neighbours_meet(g, g->answer_ns, &alive, err) < 0 || try_all(g, ret, err) < 0)
 		return -1;
-	listener = diagnose_listener(g);
+	listener = diagnose_listener(g, &pid);
 	if (alive || listener)
 		note_diagnosis(g, ret);
 	return alive || ret->notice ? 0 : note_nobody(g, ret, listener, err);

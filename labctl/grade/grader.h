@@ -73,7 +73,8 @@ struct results {
 	size_t n;
 	unsigned passed, failed, errors, pending, score, max_score; /* of the selected */
 	uint64_t seed;
-	char *notice; /* something the student should know first; NULL */
+	char *notice;	    /* something the student should know first; NULL */
+	bool wrong_sockets; /* the notice is about the program's sockets: no hint goes before */
 	double ms;
 };
 

@@ -14,6 +14,7 @@
 #define WIDTH_TEXT    86
 #define LESSON_INDENT 8
 #define TAIL_LINES    12
+#define FINAL_LINES   4
 
 enum paint {
 	PAINT_NONE,
@@ -299,12 +300,56 @@ static void last_words(const char *text, const char *title, struct str *out)
 	}
 }
 
+/* A traceback's end: where it happened, and what. */
+static const char *final_lines(const char *text)
+{
+	const char *p = text + strlen(text);
+	int lines = 0;
+
+	while (p > text && p[-1] == '\n')
+		p--;
+	while (p > text && (p[-1] != '\n' || ++lines < FINAL_LINES))
+		p--;
+	return p;
+}
+
+/* The check before this one after which the program said the same last; NULL: none. */
+static const struct result *same_words(const struct report *r, const struct result *c)
+{
+	for (size_t i = 0; i < r->results->n && &r->results->v[i] != c; i++) {
+		const struct result *o = &r->results->v[i];
+
+		if (o->selected && o->verdict != VERDICT_PENDING && o->output &&
+		    strcmp(final_lines(o->output), final_lines(c->output)) == 0)
+			return o;
+	}
+	return NULL;
+}
+
+static void after_end(const struct report *r, const struct result *c, struct str *out)
+{
+	const struct result *same = *c->output ? same_words(r, c) : NULL;
+
+	if (same)
+		printable_addf(out, "        Your program said last: as under %s\n", same->id);
+	else if (*c->output)
+		last_words(c->output, "Your program said last", out);
+	else
+		printable_add(out, "        Your program printed nothing.\n");
+}
+
 static void hints(const struct report *r, const struct result *c, struct str *out)
 {
 	unsigned open = memory_hints(r->memory, c->id);
+	const char *more = "More: --hint; the";
 
 	if (c->fault_hint)
 		wrap_after("        Hint: ", c->fault_hint, "        ", out);
+	/* The fault's own hint says more than the check's; the sockets come before both. */
+	if (r->results->wrong_sockets)
+		open = 0, more = "The";
+	else if (c->fault_hint && !r->more_hints)
+		open = 0;
 	for (unsigned i = 0; i < open; i++) {
 		auto_free char *line = xasprintf("Hint %u: %s", i + 1, c->check->hints[i]);
 
@@ -312,10 +357,10 @@ static void hints(const struct report *r, const struct result *c, struct str *ou
 	}
 	printable_addf(out, "        Read: %s.", c->check->rfc);
 	if (open < HINTS) {
-		auto_free char *more =
-			xasprintf(" More: --hint; the whole story: --explain %s", c->check->id);
+		auto_free char *text =
+			xasprintf(" %s whole story: --explain %s", more, c->check->id);
 
-		paint(r, PAINT_DIM, more, out);
+		paint(r, PAINT_DIM, text, out);
 	}
 	printable_add(out, "\n");
 }
@@ -329,10 +374,8 @@ static void lesson(const struct report *r, const struct result *c, struct str *o
 	if (r->ladders)
 		ladder_draw(&c->ladder, !r->ascii, "        ", out);
 	/* After a crash its own words are the hint, and nothing else is. */
-	if (c->output && *c->output)
-		last_words(c->output, "Your program said last", out);
-	else if (c->output)
-		printable_add(out, "        Your program printed nothing.\n");
+	if (c->output)
+		after_end(r, c, out);
 	else if (c->verdict == VERDICT_FAIL)
 		hints(r, c, out);
 }
@@ -399,13 +442,46 @@ static void waiting(const struct report *r, size_t first, struct str *out)
 		printable_addf(out, " %s\n", c->reason ? c->reason : "not tried");
 }
 
+static bool same_error(const struct result *a, const struct result *b)
+{
+	return a->selected && b->selected && a->verdict == VERDICT_ERROR &&
+	       b->verdict == VERDICT_ERROR && a->reason && b->reason &&
+	       strcmp(a->reason, b->reason) == 0;
+}
+
+/* Of those with the same error the first tells it, and how many more there are. */
+static void errors_alike(const struct report *r, size_t first, struct str *out)
+{
+	const struct result *v = r->results->v;
+	unsigned n = 0;
+
+	for (size_t i = first + 1; i < r->results->n; i++)
+		n += same_error(&v[first], &v[i]);
+	if (!n)
+		return;
+	printable_add(out, "  ");
+	paint(r, PAINT_ODD, "ERROR", out);
+	printable_addf(out, " %u more check%s: the same\n", n, n > 1 ? "s" : "");
+}
+
+static bool error_was_told(const struct results *s, size_t which)
+{
+	for (size_t i = 0; i < which; i++) {
+		if (same_error(&s->v[i], &s->v[which]))
+			return true;
+	}
+	return false;
+}
+
 void report_checks(const struct report *r, struct str *out)
 {
 	const struct results *s = r->results;
 
 	for (size_t i = 0; i < s->n; i++) {
-		if (s->v[i].selected && s->v[i].verdict != VERDICT_PENDING)
-			report_check(r, &s->v[i], out);
+		if (!s->v[i].selected || s->v[i].verdict == VERDICT_PENDING || error_was_told(s, i))
+			continue;
+		report_check(r, &s->v[i], out);
+		errors_alike(r, i, out);
 	}
 	for (size_t i = 0; i < s->n; i++) {
 		if (s->v[i].selected && s->v[i].verdict == VERDICT_PENDING)

@@ -17,6 +17,7 @@ struct report {
 	const char *next;	     /* the command to go on with when all is passed; NULL */
 	bool ladders;		     /* of the table: draw them */
 	bool ascii;		     /* ... without UTF-8 */
+	bool more_hints;	     /* of the table: the check's hints beside the fault's */
 	bool colour;
 };
 

@@ -273,8 +273,10 @@ void runner_last_line(const struct runner *r, char *buf, size_t size)
 }
 
 /* What people try first, and what they should know then. */
-static const char *about_rights(const char *line)
+static const char *about_end(const struct runner *r, const char *line)
 {
+	if (r->code == 0)
+		return " (a router never ends: it waits for frames in a loop, see src/starter.py)";
 	if (!strstr(line, "Operation not permitted") && !strstr(line, "PermissionError"))
 		return "";
 	return " (your program has the capability NET_RAW and no other: it cannot change "
@@ -288,7 +290,7 @@ char *runner_end_text(const struct runner *r, const char *when)
 
 	runner_last_line(r, line, sizeof(line));
 	return xasprintf("your program ended (%s)%s%s%s%s", r->end, when, *line ? ": " : "", line,
-			 about_rights(line));
+			 about_end(r, line));
 }
 
 pid_t runner_pid(const struct runner *r)

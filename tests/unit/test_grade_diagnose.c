@@ -59,14 +59,16 @@ static void assert_said(const char *sockets, const char *words)
 {
 	struct grader g = { .arena = &the_arena.arena, .stage = the_arena.stage };
 	auto_free char *text = NULL;
+	bool about_sockets = false;
 	pid_t pid;
 
 	need_root();
 	diagnose_begin(&g);
 	pid = start(sockets);
-	text = diagnose_program(&g);
+	text = diagnose_program(&g, &about_sockets);
 	stop(pid);
 	free(g.earlier);
+	assert_int_equal(about_sockets, words != NULL);
 	if (!words && text)
 		fail_msg("'%s': %s", sockets, text);
 	if (words && (!text || !strstr(text, words)))
@@ -110,16 +112,17 @@ static void test_listener(void **state)
 {
 	struct grader g = { .arena = &the_arena.arena, .stage = the_arena.stage };
 	auto_free char *name = NULL, *expected = NULL;
-	pid_t pid;
+	pid_t pid, listens = 0;
 
 	(void)state;
 	need_root();
-	assert_null(diagnose_listener(&g));
+	assert_null(diagnose_listener(&g, &listens));
 	pid = start("300 net2");
-	name = diagnose_listener(&g);
+	name = diagnose_listener(&g, &listens);
 	stop(pid);
 	expected = xasprintf("process %d (", (int)pid);
 	assert_non_null(name);
+	assert_int_equal(listens, pid);
 	assert_true(str_starts(name, expected));
 	assert_non_null(strstr(name, "python3 -c import socket"));
 }
@@ -145,6 +148,7 @@ static void test_hears_itself(void **state)
 	assert_int_equal(r.failed, 1);
 	assert_non_null(r.notice);
 	assert_true(str_starts(r.notice, "Your program takes frames that it has sent itself"));
+	assert_false(r.wrong_sockets);
 	grade_it("exec python3 tests/routers/stage1_mutants.py ipv4-ttl-kept", NULL, &fine);
 	assert_int_equal(fine.failed, 1);
 	assert_null(fine.notice);

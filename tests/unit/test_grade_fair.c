@@ -189,6 +189,7 @@ static void test_somebody_else(void **state)
 	auto_results r = { 0 }, running = { 0 };
 	char *argv[] = { (char[]){ "python3" }, (char[]){ "tests/routers/stage1_reference.py" },
 			 NULL };
+	auto_free char *words = NULL;
 	int out[2];
 	char byte;
 	pid_t pid;
@@ -208,11 +209,15 @@ static void test_somebody_else(void **state)
 	kill(pid, SIGTERM);
 	waitpid(pid, NULL, 0);
 	close(out[0]);
+	words = xasprintf("kill %d), then check again", (int)pid);
 	assert_all(&r, VERDICT_ERROR,
 		   "without your program: is your program, or another router, "
 		   "still running?");
 	assert_all(&r, VERDICT_ERROR, "; it listens here: process ");
-	assert_all(&r, VERDICT_ERROR, "python3 tests/routers/stage1_reference.py)");
+	assert_all(&r, VERDICT_ERROR,
+		   "python3 tests/routers/stage1_reference.py); end it (Ctrl-C "
+		   "there, or kill ");
+	assert_all(&r, VERDICT_ERROR, words);
 	assert_int_equal(running.passed, running.n);
 	assert_null(running.notice);
 }
@@ -241,6 +246,20 @@ static void test_never_answers(void **state)
 	assert_int_equal(r.failed, 1);
 	assert_string_equal(r.notice,
 			    "Your program has no packet socket that listens on net1, net2.");
+}
+
+static void test_ends_at_once(void **state)
+{
+	auto_results r = { 0 };
+
+	(void)state;
+	need_root();
+	grade_it("exit 0", NULL, &r);
+	assert_int_equal(r.failed, 1);
+	assert_string_equal(r.v[0].reason,
+			    "your program ended (exit code 0) before it answered anything (a "
+			    "router never ends: it waits for frames in a loop, see "
+			    "src/starter.py)");
 }
 
 static void test_dies_at_once(void **state)
@@ -411,13 +430,21 @@ static void test_killed_grader(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_ways),	      cmocka_unit_test(test_arranged_later),
-		cmocka_unit_test(test_somebody_else), cmocka_unit_test(test_no_program),
-		cmocka_unit_test(test_never_answers), cmocka_unit_test(test_dies_at_once),
-		cmocka_unit_test(test_progress),      cmocka_unit_test(test_cannot_start),
-		cmocka_unit_test(test_stops_all),     cmocka_unit_test(test_only_with_needs),
-		cmocka_unit_test(test_slow_program),  cmocka_unit_test(test_killed_grader),
-		cmocka_unit_test(test_moments),	      cmocka_unit_test(test_promiscuous),
+		cmocka_unit_test(test_ways),
+		cmocka_unit_test(test_arranged_later),
+		cmocka_unit_test(test_somebody_else),
+		cmocka_unit_test(test_no_program),
+		cmocka_unit_test(test_never_answers),
+		cmocka_unit_test(test_dies_at_once),
+		cmocka_unit_test(test_progress),
+		cmocka_unit_test(test_cannot_start),
+		cmocka_unit_test(test_ends_at_once),
+		cmocka_unit_test(test_stops_all),
+		cmocka_unit_test(test_only_with_needs),
+		cmocka_unit_test(test_slow_program),
+		cmocka_unit_test(test_killed_grader),
+		cmocka_unit_test(test_moments),
+		cmocka_unit_test(test_promiscuous),
 	};
 
 	mem_adopt_jansson();

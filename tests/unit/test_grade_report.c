@@ -215,7 +215,8 @@ static void test_table(void **state)
 		"        Your program sent it on to net2 with TTL 62.\n"
 		"        Hint: What you forward has the TTL"));
 	assert_non_null(strstr(plain.s, "  FAIL  ipv4.ttl#2 "));
-	assert_non_null(strstr(plain.s, "Hint 1: What keeps a packet from circling for ever?\n"
+	assert_null(strstr(plain.s, "Hint 1"));
+	assert_non_null(strstr(plain.s, "such as 64.\n"
 					"        Read: RFC 1812 5.3.1. More: --hint; the whole "
 					"story: --explain ipv4.ttl\n"));
 	assert_non_null(strstr(plain.s,
@@ -233,6 +234,84 @@ static void test_table(void **state)
 	rep.colour = true;
 	report_checks(&rep, &colour);
 	assert_non_null(strstr(colour.s, "\033[32mpass \033[0m"));
+}
+
+/* The fault's hint stands alone unless more is asked for, the sockets' diagnosis before all. */
+static void test_hints(void **state)
+{
+	auto_results r = { 0 };
+	struct report rep = report_of(&r);
+	auto_str text = { 0 };
+
+	(void)state;
+	fill(&r);
+	rep.more_hints = true;
+	report_checks(&rep, &text);
+	assert_non_null(strstr(text.s, "        Hint: What you forward"));
+	assert_non_null(strstr(text.s, "        Hint 1: What keeps a packet from circling for "
+				       "ever?\n        Read: RFC 1812 5.3.1. More: --hint;"));
+	rep.more_hints = false;
+	r.v[1].fault_hint = NULL;
+	str_done(&text);
+	report_checks(&rep, &text);
+	assert_non_null(strstr(text.s, "        Hint 1: What keeps"));
+	r.wrong_sockets = true;
+	str_done(&text);
+	report_checks(&rep, &text);
+	assert_null(strstr(text.s, "Hint"));
+	assert_non_null(strstr(text.s, "        Read: RFC 1812 5.3.1. The whole story: --explain "
+				       "ipv4.ttl\n"));
+}
+
+/* An error that all have is told once. */
+static void test_same_error(void **state)
+{
+	auto_results r = { 0 };
+	struct report rep = report_of(&r);
+	auto_str text = { 0 }, tap = { 0 };
+
+	(void)state;
+	for (int i = 0; i < 18; i++)
+		*array_push(r.v, r.n) = make(i ? "x.more" : "x.one", VERDICT_ERROR, "who is it");
+	*array_push(r.v, r.n) = make("x.other", VERDICT_ERROR, "no wire");
+	report_checks(&rep, &text);
+	assert_true(str_starts(text.s, "  ERROR x.one "));
+	assert_non_null(strstr(text.s, "        Who is it\n  ERROR 17 more checks: the same\n"
+				       "  ERROR x.other "));
+	assert_null(strstr(text.s, "x.more"));
+	report_tap(&rep, &tap);
+	assert_non_null(strstr(tap.s, "\nnot ok 18 - x.more: "));
+}
+
+/* A program that ends by the same fault in several checks says so in full once. */
+static void test_same_words(void **state)
+{
+	static const char trace[] = "Traceback (most recent call last):\n"
+				    "  File \"router.py\", line 7, in receive\n"
+				    "    op = data[6]\n"
+				    "         ~~~~^^^\n"
+				    "IndexError: index out of range\n";
+	auto_results r = { 0 };
+	struct report rep = report_of(&r);
+	auto_str text = { 0 };
+
+	(void)state;
+	*array_push(r.v, r.n) = make("x.one", VERDICT_FAIL, "your program ended");
+	*array_push(r.v, r.n) = make("x.two", VERDICT_FAIL, "your program ended");
+	*array_push(r.v, r.n) = make("x.three", VERDICT_FAIL, "your program ended");
+	r.v[0].output = xasprintf("packet 1\n%s", trace);
+	r.v[1].output = xasprintf("packet 2\n%s", trace);
+	r.v[2].output = xstrdup("Traceback (most recent call last):\n"
+				"  File \"router.py\", line 9, in receive\n"
+				"    op = data[6]\n"
+				"         ~~~~^^^\n"
+				"IndexError: index out of range\n");
+	report_checks(&rep, &text);
+	assert_non_null(strstr(text.s, "          | packet 1\n"));
+	assert_null(strstr(text.s, "packet 2"));
+	assert_non_null(strstr(text.s, "        Your program ended\n"
+				       "        Your program said last: as under x.one\n"));
+	assert_non_null(strstr(text.s, "line 9, in receive\n"));
 }
 
 /* What waits for the same check shares a line, behind all that was tried. */
@@ -373,11 +452,13 @@ static void test_memory(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_catalogue), cmocka_unit_test(test_lookup),
-		cmocka_unit_test(test_json),	  cmocka_unit_test(test_json_output),
-		cmocka_unit_test(test_junit_tap), cmocka_unit_test(test_table),
-		cmocka_unit_test(test_waiting),	  cmocka_unit_test(test_next),
-		cmocka_unit_test(test_ladder),	  cmocka_unit_test(test_memory),
+		cmocka_unit_test(test_catalogue),  cmocka_unit_test(test_lookup),
+		cmocka_unit_test(test_json),	   cmocka_unit_test(test_json_output),
+		cmocka_unit_test(test_junit_tap),  cmocka_unit_test(test_table),
+		cmocka_unit_test(test_hints),	   cmocka_unit_test(test_same_error),
+		cmocka_unit_test(test_same_words), cmocka_unit_test(test_waiting),
+		cmocka_unit_test(test_next),	   cmocka_unit_test(test_ladder),
+		cmocka_unit_test(test_memory),
 	};
 
 	mem_adopt_jansson();
