@@ -103,6 +103,13 @@ static void test_never_asks_again(void **state)
 	assert_noticed("stage1_mutants.py --later never-asks-again", "the router does not deliver");
 }
 
+static void test_gives_up_for_ever(void **state)
+{
+	(void)state;
+	assert_noticed("stage1_mutants.py --later gives-up-for-ever",
+		       "the router does not deliver");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -110,6 +117,7 @@ int main(void)
 		cmocka_unit_test(test_stops_forwarding),
 		cmocka_unit_test(test_dies_when_it_gives_up),
 		cmocka_unit_test(test_never_asks_again),
+		cmocka_unit_test(test_gives_up_for_ever),
 	};
 
 	mem_adopt_jansson();

@@ -44,3 +44,19 @@ def never_asks_again():
         if operation == ref.ARP_REQUEST:
             asked.add(target)
         old(self, interface, operation, to_mac, target_mac, target)
+
+
+@later
+def gives_up_for_ever():
+    @around(ref.Neighbours, "send")
+    def send(old, self, interface, address, packet, origin):
+        if (interface, address) not in given_up:
+            old(self, interface, address, packet, origin)
+
+    @around(ref.Neighbours, "tick")
+    def tick(old, self):
+        before = set(self.waiting)
+        result = old(self)
+        given_up.update(key for key in before - set(self.waiting) if key not in self.known)
+        return result
+    given_up = set()
