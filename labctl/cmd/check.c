@@ -15,6 +15,7 @@
 #include "grade/memory.h"
 #include "grade/replay.h"
 #include "grade/report.h"
+#include "grade/results.h"
 #include "grade/watch.h"
 #include "lab/session.h"
 
@@ -298,6 +299,20 @@ static void show_round(void *arg, unsigned n, const struct result *r)
 	fflush(stdout);
 }
 
+/* Before anything is shown: does the stage have this check? */
+static int replay_exists(const struct session *s, const struct grader_options *o, struct err *err)
+{
+	auto_results chosen = { 0 };
+	const struct check *c;
+	struct err e = { 0 };
+
+	if (results_make(s->lab->stage, o, &chosen, &e) == 0)
+		return 0;
+	if (err_is(&e, ERR_NOT_FOUND) && check_lookup(o->only, &c, err) < 0)
+		return -1;
+	return err_pass(err, &e);
+}
+
 static int replay(struct session *s, struct err *err)
 {
 	struct lab_ctx *ctx = s->cmd->ctx;
@@ -308,8 +323,8 @@ static int replay(struct session *s, struct err *err)
 	auto_arena arena = { 0 };
 	struct err e = { 0 };
 
-	if (choose_seed(s->args, &o.seed, err) < 0 || lab_lock(ctx, "check", &lock, err) < 0 ||
-	    arena_of_lab(ctx, s->lab, &arena, err) < 0)
+	if (replay_exists(s, &o, err) < 0 || choose_seed(s->args, &o.seed, err) < 0 ||
+	    lab_lock(ctx, "check", &lock, err) < 0 || arena_of_lab(ctx, s->lab, &arena, err) < 0)
 		return -1;
 	out_printf(stdout, "%s, seed %u: a stimulus each second, Ctrl-C ends\n", o.only,
 		   (unsigned)o.seed);
@@ -342,8 +357,8 @@ static int run(struct cmd *cmd, const struct args *args, struct err *err)
 	    refuse_both(args, OPT_WATCH, OPT_FAILED, err) < 0)
 		return -1;
 	if (refuse_both(args, OPT_REPLAY, OPT_RUN, err) < 0)
-		return err_hint(err,
-				"start the program in another terminal: labctl run -- COMMAND");
+		return err_hint(err, "start the program in another terminal: %s run -- COMMAND",
+				cmd->ctx->labctl);
 	if (cmd->json && args->opt[OPT_TAP])
 		return err_set(err, ERR_USAGE, 0, "--json or --tap, not both");
 	if (session_running(cmd->ctx, &l, err) < 0)

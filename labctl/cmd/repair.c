@@ -29,15 +29,61 @@ void drift_print(const char *head, json_t *drift)
 	}
 }
 
-static void print_list(const char *head, json_t *list)
+/* "client 'a' is gone", "client 'b' is paused (...)": it is so no more. */
+static void print_mended(json_t *mended)
 {
 	json_t *t;
 	size_t i;
 
-	if (json_array_size(list))
-		out_printf(stdout, "%s\n", head);
-	json_array_foreach (list, i, t)
-		out_printf(stdout, "  * %s\n", json_string_value(t));
+	if (json_array_size(mended))
+		out_text(stdout, "mended:\n");
+	json_array_foreach (mended, i, t) {
+		const char *text = json_string_value(t);
+		const char *detail = strstr(text, " (");
+		const char *word = detail ? detail : text + strlen(text);
+		int before;
+
+		while (word > text && *--word != ' ')
+			;
+		before = (int)(word - text) - 3;
+		if (before > 0 && strncmp(text + before, " is ", 4) == 0)
+			out_printf(stdout, "  * %.*s was%s\n", before, text, word);
+		else
+			out_printf(stdout, "  * %s\n", text);
+	}
+}
+
+/* "client 'a' was made anew" tells nothing beside "client 'a' was gone". */
+static bool is_told(json_t *mended, const char *made)
+{
+	size_t len = strlen(made), end = strlen(" was made anew");
+	json_t *t;
+	size_t i;
+
+	if (len < end || strcmp(made + len - end, " was made anew") != 0)
+		return false;
+	json_array_foreach (mended, i, t) {
+		const char *text = json_string_value(t);
+
+		if (strncmp(text, made, len - end) == 0 &&
+		    strcmp(text + len - end, " is gone") == 0)
+			return true;
+	}
+	return false;
+}
+
+static void print_made(json_t *made, json_t *mended)
+{
+	bool first = true;
+	json_t *t;
+	size_t i;
+
+	json_array_foreach (made, i, t) {
+		if (is_told(mended, json_string_value(t)))
+			continue;
+		out_printf(stdout, "%s  * %s\n", first ? "made anew:\n" : "", json_string_value(t));
+		first = false;
+	}
 }
 
 static int repair_run(struct cmd *cmd, const struct args *args, struct err *err)
@@ -53,8 +99,8 @@ static int repair_run(struct cmd *cmd, const struct args *args, struct err *err)
 	if (cmd->json) {
 		print_json(json_incref(report));
 	} else {
-		print_list("mended:", json_object_get(report, "mended"));
-		print_list("made anew:", json_object_get(report, "made"));
+		print_mended(json_object_get(report, "mended"));
+		print_made(json_object_get(report, "made"), json_object_get(report, "mended"));
 		drift_print("still not as it should be:", left);
 		if (!json_array_size(left))
 			out_printf(stdout,

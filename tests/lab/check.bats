@@ -131,7 +131,13 @@ broken() { printf 'python3 %s/tests/routers/stage1_mutants.py %s' "$LABCTL_TREE"
 
 @test "--replay: a check's frames again and again, for a program in another terminal" {
 	try C --replay ipv4.ttl --run true
-	expect 2 '--replay or --run, not both' 'labctl run -- COMMAND'
+	expect 2 '--replay or --run, not both' 'labctl --lab t-chk run -- COMMAND'
+	try C --replay ipv4.tll
+	expect 6 "there is no check 'ipv4.tll'" "did you mean 'ipv4.ttl'?"
+	[ -z "$output" ]
+	try C --replay icmp.echo
+	expect 6 "stage 'two' has no check 'icmp.echo'"
+	[ -z "$output" ]
 	PYTHONUNBUFFERED=1 background "$BATS_TEST_TMPDIR/router" 'routing between' \
 		"$LABCTL_BIN" --lab t-chk run -- python3 "$LABCTL_TREE/tests/routers/stage1_mutants.py" ipv4-ttl-kept
 	router=$started
