@@ -31,15 +31,28 @@ static bool answers_no_other(const struct want *w, const struct seen *s)
 	return true;
 }
 
+static bool is_fragment(const struct frame *f)
+{
+	return f->ipv4.flags & IPV4_MF || f->ipv4.offset;
+}
+
+/* A fragment that is not the first has no ICMP header. */
+static bool is_reply(const struct want *w, const struct seen *s)
+{
+	if (!s->f.ipv4.offset && (!(s->f.has & LAYER_ICMP) || s->f.icmp.type != ICMP_ECHO_REPLY))
+		return false;
+	return answers_no_other(w, s);
+}
+
 static struct want echo_reply(const struct trial *t, const struct frame *request)
 {
 	struct want w = { .what = "the echo reply",
 			  .missing = "the router did not answer an echo request to its own address",
 			  .frame = *request,
-			  .all = F(ETH_TYPE) | F(IPV4_PROTO) | F(IPV4_DST) | F(ICMP_TYPE),
+			  .all = F(ETH_TYPE) | F(IPV4_PROTO) | F(IPV4_DST),
 			  .any = F(ICMP_ID) | F(ICMP_SEQ),
 			  .mark = true,
-			  .means = answers_no_other,
+			  .means = is_reply,
 			  .means_arg = t };
 
 	w.frame.eth.dst = request->eth.src;
@@ -56,11 +69,17 @@ static const struct frame *reply_to(struct trial *t, const struct place *at,
 				    fields_t judge)
 {
 	struct want w = echo_reply(t, request);
+	const struct frame *reply;
 
-	w.judge = judge;
 	if (missing)
 		w.missing = missing;
-	return trial_send(t, at, request) ? trial_expect(t, at, &w) : NULL;
+	reply = trial_send(t, at, request) ? trial_expect(t, at, &w) : NULL;
+	if (!reply)
+		return NULL;
+	w.frame.ipv4.flags = reply->ipv4.flags & IPV4_DF; /* as the router likes */
+	/* The checksum is over what is not here, too. */
+	w.judge = is_fragment(reply) ? judge & ~F(ICMP_CHECKSUM) : judge;
+	return trial_judge(t, &w, reply) ? reply : NULL;
 }
 
 static bool answers(struct trial *t, const struct place *at, const struct frame *request,
@@ -76,7 +95,38 @@ static size_t largest_data(const struct place *at)
 
 /* icmp.echo */
 
-/* Each request has one reply, once the router has come to what was sent after it. */
+#define WHOLE (F(IPV4_FLAGS) | F(IPV4_OFFSET)) /* no fragment */
+
+static size_t count_replies(const struct trial *t, const struct seen *sent, size_t from)
+{
+	size_t n = 0;
+
+	for (size_t i = from; i < probe_count(t->g->probe); i++) {
+		const struct seen *s = probe_get(t->g->probe, i);
+
+		n += !s->sent && s->port == sent->port && is_answer(&sent->f, &s->f) &&
+		     s->f.icmp.type == ICMP_ECHO_REPLY && !trial_is_flooded(t, s);
+	}
+	return n;
+}
+
+static bool answered_wrongly(struct trial *t, const struct seen *sent, size_t n)
+{
+	story_note(t, &sent->f, NULL, NULL);
+	if (sent->f.icmp.type != ICMP_ECHO)
+		return trial_fail(t,
+				  "the router answers an ICMP message of type %u with an echo "
+				  "reply: only echo requests (type 8) have one",
+				  sent->f.icmp.type);
+	if (is_fragment(&sent->f))
+		return trial_fail(t, "the router answers the first fragment of an echo request, "
+				     "though the others never came: a request is answered whole, "
+				     "or not at all");
+	return trial_fail(t, "the router answers one echo request %zu times", n);
+}
+
+/* Each request has one reply, and nothing else has, once the router has come to what was sent
+ * after it. */
 static bool answered_once(struct trial *t, const struct path *p)
 {
 	struct path back = path_back(p);
@@ -86,23 +136,37 @@ static bool answered_once(struct trial *t, const struct path *p)
 		return false;
 	for (size_t i = 0; i < end; i++) {
 		const struct seen *sent = probe_get(t->g->probe, i);
-		size_t n = 0;
+		bool whole = sent->f.icmp.type == ICMP_ECHO && !is_fragment(&sent->f);
+		size_t n;
 
-		if (!sent->sent || sent->f.icmp.type != ICMP_ECHO)
+		if (!sent->sent || !(sent->f.has & LAYER_ICMP))
 			continue;
-		for (size_t k = i + 1; k < probe_count(t->g->probe); k++) {
-			const struct seen *s = probe_get(t->g->probe, k);
-
-			n += !s->sent && s->port == sent->port && is_answer(&sent->f, &s->f) &&
-			     s->f.icmp.type == ICMP_ECHO_REPLY;
-		}
-		if (n > 1)
-			return trial_fail(t, "the router answers one echo request %zu times", n);
+		n = count_replies(t, sent, i + 1);
+		if (n > whole)
+			return answered_wrongly(t, sent, n);
 	}
 	return true;
 }
 
 #define AT_ONCE 8
+
+/* Sends what is no echo request, though it looks like one: of other types, or a fragment. */
+static bool sends_others(struct trial *t, const struct place *at)
+{
+	static const uint8_t types[] = { ICMP_ECHO_REPLY, ICMP_UNREACHABLE, 13, 42 };
+	struct station from = place_station(at);
+	struct frame fragment = trial_echo(t, &from, at->router_ip, 56);
+
+	for (size_t i = 0; i < ARRAY_SIZE(types); i++) {
+		struct frame f = trial_echo(t, &from, at->router_ip, 56);
+
+		f.icmp.type = types[i];
+		if (!trial_send(t, at, &f))
+			return false;
+	}
+	fragment.ipv4.flags = IPV4_MF;
+	return trial_send(t, at, &fragment);
+}
 
 /* As ping -f sends them, or several people: each gets its own reply. */
 static bool answers_many(struct trial *t, const struct place *at)
@@ -131,7 +195,7 @@ static bool answers_many(struct trial *t, const struct place *at)
 
 static bool answers_all_kinds(struct trial *t, const struct path *p)
 {
-	const fields_t judge = F(ICMP_CODE) | F(IPV4_SRC);
+	const fields_t judge = WHOLE | F(ICMP_CODE) | F(IPV4_SRC);
 	struct station from = place_station(p->from);
 	struct frame near = trial_echo(t, &from, p->from->router_ip, 56);
 	struct frame far = trial_echo(t, &from, p->to->router_ip, 56);
@@ -156,7 +220,7 @@ static bool answers_all_kinds(struct trial *t, const struct path *p)
 		       "the router did not answer an echo request with IP options: the ICMP "
 		       "message begins behind them, at IHL * 4",
 		       judge) &&
-	       answers_many(t, p->from);
+	       answers_many(t, p->from) && sends_others(t, p->from);
 }
 
 static bool icmp_echo(struct trial *t)
@@ -220,20 +284,37 @@ static bool has_own_ttl(struct trial *t, const struct place *at)
 			  got[0]);
 }
 
+#define SIZES 11
+#define BANDS 4
+
+/* Small ones, odd ones of all lengths, and as much as fits. */
+static void echo_sizes(struct trial *t, const struct place *at, size_t ret[SIZES])
+{
+	static const size_t small[] = { 56, 0, 1, 57, 500 };
+	size_t n = ARRAY_SIZE(small), largest = largest_data(at), band = largest / BANDS;
+
+	memcpy(ret, small, sizeof(small));
+	for (size_t i = 0; i < BANDS; i++)
+		ret[n++] = i * band + (rng_range(&t->rng, 0, band ? (uint32_t)band - 1 : 0) | 1);
+	ret[n++] = largest - (largest > 0);
+	ret[n] = largest;
+}
+
 static bool keeps_fields(struct trial *t, const struct place *at)
 {
 	static const uint8_t zeros[18];
 	struct station from = place_station(at);
-	const size_t sizes[] = { 56, 0, 1, 57, 500, largest_data(at) };
+	size_t sizes[SIZES];
 
-	for (size_t i = 0; i < ARRAY_SIZE(sizes); i++) {
+	echo_sizes(t, at, sizes);
+	for (size_t i = 0; i < SIZES; i++) {
 		struct frame request = trial_echo(t, &from, at->router_ip, sizes[i]);
 
 		if (request.payload_len < 2) { /* as Ethernet sends it */
 			request.trailer = zeros;
 			request.trailer_len = sizeof(zeros) - request.payload_len;
 		}
-		if (!answers(t, at, &request, NULL, F(ICMP_ID) | F(ICMP_SEQ) | F(PAYLOAD)))
+		if (!answers(t, at, &request, NULL, WHOLE | F(ICMP_ID) | F(ICMP_SEQ) | F(PAYLOAD)))
 			return false;
 	}
 	return true;
@@ -251,18 +332,19 @@ static bool icmp_echo_fields(struct trial *t)
 
 static bool has_checksums(struct trial *t, const struct place *at)
 {
-	/* Of the request: turning type 8 into 0 adds 0x0800 to it. */
-	static const uint16_t corners[] = { 0xf7ff, 0xf800, 0xfffe };
+	/* Of the request: turning type 8 into 0 adds 0x0800 to it. The last comes out as 0xfffe:
+	 * there the sum's carries, added back in, carry once more. */
+	static const uint16_t corners[] = { 0xf7ff, 0xf800, 0xfffe, 0xf7fe };
 	struct station from = place_station(at);
-	const size_t sizes[] = { 56, 1, 57, 0, largest_data(at) };
+	size_t sizes[SIZES];
 
-	for (size_t i = 0; i < ARRAY_SIZE(sizes) + ARRAY_SIZE(corners); i++) {
-		size_t k = i < ARRAY_SIZE(sizes) ? i : 0;
-		struct frame request = trial_echo(t, &from, at->router_ip, sizes[k]);
+	echo_sizes(t, at, sizes);
+	for (size_t i = 0; i < SIZES + ARRAY_SIZE(corners); i++) {
+		struct frame request =
+			trial_echo(t, &from, at->router_ip, i < SIZES ? sizes[i] : 56);
 
-		if (i >= ARRAY_SIZE(sizes))
-			frame_steer(&request, F_ICMP_SEQ, F_ICMP_CHECKSUM,
-				    corners[i - ARRAY_SIZE(sizes)]);
+		if (i >= SIZES)
+			frame_steer(&request, F_ICMP_SEQ, F_ICMP_CHECKSUM, corners[i - SIZES]);
 		if (!answers(t, at, &request, NULL, F(ICMP_CHECKSUM) | F(IPV4_CHECKSUM)))
 			return false;
 	}

@@ -163,6 +163,68 @@ def icmp_checksum_ip_header():
         return data[:10] + b"\0\0" + data[12:]
 
 
+@mutant("icmp.echo.fields", "the payload is")
+def icmp_echo_large_odd():
+    on_echo(lambda data: echo_data(data, data[28:-1]) if len(data) > 228 and len(data) % 2 else data)
+
+
+def fold_once(data):
+    total = sum(struct.unpack(f"!{(len(data) + 1) // 2}H", data + b"\0" * (len(data) % 2)))
+    return ~((total & 0xFFFF) + (total >> 16)) & 0xFFFF
+
+
+@mutant("icmp.checksum", "the ICMP checksum is 0xffff and should be 0xfffe")
+def icmp_checksum_folds_once():
+    @around(ref, "make_icmp")
+    def make_icmp(old, *args):
+        message = old(*args)
+        return message[:2] + struct.pack("!H", fold_once(message[:2] + b"\0\0" + message[4:])) + message[4:]
+
+
+def fragment_word(high, low=0):
+    return lambda data: reseal(data[:6] + bytes([high, low]) + data[8:])
+
+
+@mutant("icmp.echo icmp.echo.fields", "the echo reply is wrong: the flags field is MF set and should be none")
+def icmp_echo_more_fragments():
+    on_echo(fragment_word(0x20))
+
+
+@mutant("icmp.echo icmp.echo.fields eth.trailer", "the fragment offset is 5 and should be 0")
+def icmp_echo_offset():
+    @around(ref.Router, "output")
+    def output(old, self, data):
+        large = data[9] == ref.PROTO_ICMP and len(data) == 84
+        old(self, bytes(fragment_word(0, 5)(bytearray(data))) if large else data)
+
+
+def answer_as(wanted):
+    """Messages of which wanted(packet) is true are taken for echo requests."""
+    @around(ref.Router, "local")
+    def local(old, self, packet):
+        body = packet.payload
+        if packet.protocol != ref.PROTO_ICMP or not wanted(packet) or ref.checksum(body):
+            old(self, packet)
+            return
+        reply = ref.make_icmp(ref.ICMP_ECHO_REPLY, 0, body[4:8], body[8:])
+        self.output(ref.make_packet(packet.destination, packet.source, ref.PROTO_ICMP, reply))
+
+
+@mutant("icmp.echo", "answers an ICMP message of type 0 with an echo reply")
+def icmp_echo_answers_replies():
+    answer_as(lambda packet: packet.payload[:1] == b"\0")
+
+
+@mutant("icmp.echo", "answers an ICMP message of type 42 with an echo reply")
+def icmp_echo_answers_unknown():
+    answer_as(lambda packet: packet.payload[:1] == b"\x2a")
+
+
+@mutant("icmp.echo", "answers the first fragment of an echo request")
+def icmp_echo_answers_fragments():
+    answer_as(lambda packet: packet.fragment & ref.FLAG_MF)
+
+
 # All three at once: what the issue calls half-right.
 @mutant("ipv4.checksum icmp.echo.fields", "the identifier is 0x0000")
 def half_right():
