@@ -244,10 +244,10 @@ static bool left_behind(struct trial *t, const struct path *p, size_t payload, s
 	return seen && ends_there(t, "the forwarded frame", &out, seen);
 }
 
-static bool reply_without(struct trial *t, const struct path *p, size_t n)
+static bool reply_without(struct trial *t, const struct path *p, size_t data, size_t n)
 {
 	struct station from = place_station(p->from);
-	struct frame request = trial_echo(t, &from, p->from->router_ip, 56);
+	struct frame request = trial_echo(t, &from, p->from->router_ip, data);
 	struct want w = echo_reply(&request, &from);
 	const struct frame *seen;
 
@@ -260,20 +260,45 @@ static bool reply_without(struct trial *t, const struct path *p, size_t n)
 	return seen && ends_there(t, "the echo reply", &request, seen);
 }
 
-static bool eth_trailer(struct trial *t)
+/* Bytes behind the headers of IP and UDP (or ICMP) in the largest frame. */
+static size_t room_on(const struct path *p)
 {
-	struct path ways[2];
+	unsigned mtu = p->from->net->mtu < p->to->net->mtu ? p->from->net->mtu : p->to->net->mtu;
 
-	if (!trial_path(t, &ways[0]))
-		return false;
-	ways[1] = path_back(&ways[0]);
-	for (size_t i = 0; i < ARRAY_SIZE(ways); i++) {
-		if (!left_behind(t, &ways[i], 200, 64) || !left_behind(t, &ways[i], 100, 1) ||
-		    !left_behind(t, &ways[i], MARK_LEN + 8, 2) ||
-		    !left_behind(t, &ways[i], MARK_LEN + 8, 100) || !reply_without(t, &ways[i], 40))
+	return mtu > 128 ? mtu - 28 : 100;
+}
+
+static bool sheds_trailers(struct trial *t, const struct path *p)
+{
+	const size_t room = room_on(p), large = room / 3 * 2, least = MARK_LEN + 8;
+	const struct {
+		size_t datagram, trailer;
+	} sizes[] = {
+		{ 36, 64 },
+		{ 99, 1 },
+		{ least, 2 },
+		{ least, room - least },
+		{ large, 1 },
+		{ room - 1, 1 },
+		{ large, room - large },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(sizes); i++) {
+		if (!left_behind(t, p, sizes[i].datagram, sizes[i].trailer))
 			return false;
 	}
-	return true;
+	return reply_without(t, p, 56, 40) && reply_without(t, p, 16, room - 16) &&
+	       reply_without(t, p, room - 10, 10);
+}
+
+static bool eth_trailer(struct trial *t)
+{
+	struct path p, back;
+
+	if (!trial_path(t, &p))
+		return false;
+	back = path_back(&p);
+	return sheds_trailers(t, &p) && sheds_trailers(t, &back);
 }
 
 const struct check checks_eth[] = {

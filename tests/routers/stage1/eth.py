@@ -145,3 +145,20 @@ def eth_trailer_reply():
 @mutant("eth.trailer", "bytes behind the end of the datagram")
 def eth_trailer_leaks():
     on_forward(lambda data: data + b"secret"[:max(0, 46 - len(data))])
+
+
+def carried_if(wanted):
+    """The bytes behind the datagram go along where wanted(datagram, tail) is true."""
+    tail = [b""]
+    with_tail(lambda bytes_behind: tail.__setitem__(0, bytes_behind))
+    on_forward(lambda data: data + tail[0] if wanted(data, tail[0]) else None)
+
+
+@mutant("eth.trailer", "bytes behind the end of the datagram")
+def eth_trailer_large_tail():
+    carried_if(lambda data, tail: len(tail) > 300)
+
+
+@mutant("eth.trailer", "bytes behind the end of the datagram")
+def eth_trailer_large_datagram():
+    carried_if(lambda data, tail: len(data) > 500)
