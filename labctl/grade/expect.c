@@ -242,7 +242,7 @@ static struct want forwarded_want(const struct path *p, const struct frame *out,
 			  .missing = "the router did not deliver the datagram",
 			  .frame = path_forwarded(p, out),
 			  .all = F(ETH_TYPE),
-			  .any = F(IPV4_ID),
+			  .any = out->ipv4.id ? F(IPV4_ID) : 0, /* many have 0 */
 			  .mark = true,
 			  .judge = judge };
 

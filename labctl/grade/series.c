@@ -74,6 +74,23 @@ static void make_fragment(struct frame *f, const struct frame *first, unsigned k
 	f->ipv4.length = (uint16_t)(20 + f->payload_len);
 }
 
+/* Neither of ICMP, TCP nor UDP: what a router passes on is not its business. */
+static const struct {
+	uint8_t number;
+	const char *name;
+} others[] = {
+	{ 2, "IGMP" }, { 4, "IP in IP" }, { 41, "IPv6 in IP" }, { 47, "GRE" },
+	{ 50, "ESP" }, { 89, "OSPF" },	  { 132, "SCTP" },
+};
+
+/* As the last piece of a datagram: a kernel would complain of a whole one that it has no use
+ * for. */
+static void make_other(struct frame *f, uint8_t proto)
+{
+	f->ipv4.proto = proto;
+	make_fragment(f, f, FRAGMENTS - 1);
+}
+
 /* From the least to the largest, evenly, in any order. */
 static size_t *all_sizes(struct trial *t, size_t largest, size_t n)
 {
@@ -93,6 +110,7 @@ struct series series_mixed(struct trial *t, const struct path *p, size_t n)
 	struct station from = place_station(p->from), to = place_station(p->to);
 	struct series s = { .t = t, .p = *p };
 	auto_free size_t *sizes = all_sizes(t, largest_payload(p), n);
+	size_t other = rng_range(&t->rng, 0, ARRAY_SIZE(others) - 1);
 
 	for (size_t i = 0; i < n; i++) {
 		struct frame f = trial_datagram(t, &from, &to, sizes[i]);
@@ -111,6 +129,16 @@ struct series series_mixed(struct trial *t, const struct path *p, size_t n)
 		case 8:
 		case 9:
 			make_fragment(&f, i % 16 == 7 ? &f : &s.out[s.n - 1], i % 16 - 7);
+			break;
+		case 4:
+		case 10:
+		case 14:
+			make_other(&f, others[other++ % ARRAY_SIZE(others)].number);
+			break;
+		case 3:
+		case 11: /* as kernels send what must not be cut */
+			f.ipv4.id = 0;
+			f.ipv4.flags = IPV4_DF;
 			break;
 		default:
 			f.ipv4.flags = i % 2 ? IPV4_DF : 0;
@@ -189,16 +217,31 @@ static size_t which(const struct series *s, const struct seen *f)
 	return s->n;
 }
 
+/* "TCP", "protocol 47 (GRE)" */
+static void add_proto(uint8_t proto, struct str *out)
+{
+	if (proto == PROTO_UDP || proto == PROTO_TCP || proto == PROTO_ICMP) {
+		str_add(out, proto == PROTO_UDP ? "UDP" : proto == PROTO_TCP ? "TCP" : "ICMP");
+		return;
+	}
+	str_addf(out, "protocol %u", proto);
+	for (size_t i = 0; i < ARRAY_SIZE(others); i++) {
+		if (others[i].number == proto)
+			str_addf(out, " (%s)", others[i].name);
+	}
+}
+
 /* "datagram 17 of 32 (ICMP, 734 bytes, 8 of them IP options)" */
 static void describe(const struct series *s, size_t i, struct str *out)
 {
 	const struct frame *f = &s->out[i];
-	const char *proto = f->ipv4.proto == PROTO_UDP	 ? "UDP"
-			    : f->ipv4.proto == PROTO_TCP ? "TCP"
-							 : "ICMP";
 
-	str_addf(out, "datagram %zu of %zu (%s%s, %u bytes", i + 1, s->n,
-		 f->ipv4.offset ? "a fragment of " : "", proto, f->ipv4.length);
+	str_addf(out, "datagram %zu of %zu (%s", i + 1, s->n,
+		 f->ipv4.offset ? "a fragment of " : "");
+	add_proto(f->ipv4.proto, out);
+	str_addf(out, ", %u bytes", f->ipv4.length);
+	if (!f->ipv4.id)
+		str_add(out, ", identification 0");
 	if (f->ipv4.n_options)
 		str_addf(out, ", %u of them IP options", f->ipv4.n_options);
 	str_addf(out, ", from %s)", ip4_text(f->ipv4.src).s);
@@ -213,7 +256,8 @@ static bool out_of_order(struct series *s, size_t i)
 	describe(s, s->last - 1, &second);
 	story_note(s->t, a, NULL, NULL);
 	return trial_fail(s->t, "the router changes the order of %s: it sends %s before %s",
-			  a->ipv4.id == b->ipv4.id ? "a datagram's fragments" : "datagrams",
+			  a->ipv4.id && a->ipv4.id == b->ipv4.id ? "a datagram's fragments"
+								 : "datagrams",
 			  str_get(&second), str_get(&first));
 }
 
@@ -295,35 +339,69 @@ static bool lost_by_size(const struct series *s, struct str *out)
 	return out->len > 0;
 }
 
-/* Is it this kind and all of it? */
+enum kind {
+	KIND_OPTIONS,
+	KIND_PROTO, /* of one protocol, fragments or not */
+	KIND_WHOLE, /* ... no fragments */
+	KIND_OTHER, /* neither ICMP, TCP nor UDP */
+	KIND_FRAGMENTS,
+	KIND_NO_ID,
+	KIND_MAX
+};
+
+static bool is_of_kind(const struct frame *f, enum kind kind, uint8_t proto)
+{
+	switch (kind) {
+	case KIND_PROTO:
+		return f->ipv4.proto == proto;
+	case KIND_WHOLE:
+		return f->ipv4.proto == proto && !f->ipv4.offset;
+	case KIND_OTHER:
+		return f->ipv4.proto != PROTO_UDP && f->ipv4.proto != PROTO_TCP &&
+		       f->ipv4.proto != PROTO_ICMP;
+	case KIND_FRAGMENTS:
+		return f->ipv4.offset != 0;
+	case KIND_NO_ID:
+		return f->ipv4.id == 0;
+	case KIND_OPTIONS:
+		return f->ipv4.n_options != 0;
+	case KIND_MAX:
+		break;
+	}
+	return false;
+}
+
+/* Those that are lost, and no others? */
+static bool lost_all_of(const struct series *s, enum kind kind, uint8_t proto)
+{
+	for (size_t i = 0; i < s->n; i++) {
+		if (is_of_kind(&s->out[i], kind, proto) != is_lost(s, i))
+			return false;
+	}
+	return true;
+}
+
 static bool lost_by_kind(const struct series *s, struct str *out)
 {
-	static const struct {
-		uint8_t proto;
-		bool fragments;
-		const char *name;
-	} kinds[] = {
-		{ PROTO_UDP, false, "those of UDP" },
-		{ PROTO_TCP, false, "those of TCP" },
-		{ PROTO_ICMP, false, "those of ICMP" },
-		{ 0, true, "the fragments" },
+	static const char *const names[KIND_MAX] = {
+		[KIND_OTHER] = "those of other protocols than ICMP, TCP and UDP",
+		[KIND_FRAGMENTS] = "the fragments",
+		[KIND_NO_ID] = "those with identification 0",
+		[KIND_OPTIONS] = "those with IP options",
 	};
+	uint8_t proto = 0;
 
-	for (size_t k = 0; k < ARRAY_SIZE(kinds); k++) {
-		bool exact = true;
-
-		for (size_t i = 0; i < s->n && exact; i++) {
-			bool fragment = s->out[i].ipv4.offset != 0;
-			bool kind = kinds[k].fragments
-					    ? fragment
-					    : !fragment && s->out[i].ipv4.proto == kinds[k].proto;
-
-			exact = kind == is_lost(s, i);
-		}
-		if (exact)
-			str_add(out, kinds[k].name);
+	for (size_t i = 0; i < s->n && !proto; i++)
+		proto = is_lost(s, i) ? s->out[i].ipv4.proto : 0;
+	for (enum kind kind = 0; kind < KIND_MAX; kind++) {
+		if (!lost_all_of(s, kind, proto))
+			continue;
+		str_add(out, names[kind] ? names[kind] : "those of ");
+		if (!names[kind])
+			add_proto(proto, out);
+		return true;
 	}
-	return out->len > 0;
+	return false;
 }
 
 /* Always with so many between them? */
@@ -356,7 +434,7 @@ static bool not_delivered(struct series *s)
 	while (!is_lost(s, first))
 		first++;
 	story_note(s->t, &s->out[first], NULL, s->p.to);
-	if (s->lost > 1 && !lost_by_size(s, &which_ones) && !lost_by_kind(s, &which_ones))
+	if (s->lost > 1 && !lost_by_kind(s, &which_ones) && !lost_by_size(s, &which_ones))
 		lost_by_count(s, &which_ones);
 	if (!which_ones.len)
 		describe(s, first, &which_ones);

@@ -42,7 +42,8 @@ static inline void auto_series_(struct series *s)
 /* Appends a copy. */
 void series_add(struct series *s, const struct frame *out);
 /* n datagrams of all sizes from the smallest to the largest that needs no cutting, of UDP, TCP,
- * ICMP and in fragments, with TTLs from 8 to 40. Nothing of them makes a client's kernel answer. */
+ * ICMP and (as fragments) seven protocols more, in fragments, and with identification 0, with TTLs
+ * from 8 to 40. Nothing of them makes a client's kernel answer. */
 struct series series_mixed(struct trial *t, const struct path *p, size_t n);
 /* n datagrams of UDP with 4 to 40 bytes of IP options: small ones, or, with `record`, of all sizes,
  * and some ask for the addresses of the routers on their way (record route), so that a router may

@@ -88,6 +88,18 @@ static bool ipv4_ttl(struct trial *t)
 
 /* ipv4.checksum */
 
+/* TTL - 1 leaves 0xfffe with a sum so large that its carries, added back in, carry once more. */
+static bool carries_twice(struct trial *t, const struct setting *s)
+{
+	struct frame out = plain(t, s);
+
+	out.ipv4.tos = 0xff;
+	out.ipv4.ttl = 255;
+	out.ipv4.flags = IPV4_DF;
+	frame_steer(&out, F_IPV4_ID, F_IPV4_CHECKSUM, 0xfefe);
+	return trial_deliver(t, &s->p, &out, F(IPV4_CHECKSUM));
+}
+
 static bool ipv4_checksum(struct trial *t)
 {
 	/* What the header has when it is sent. TTL - 1 adds 0x0100: the second must come out as
@@ -108,7 +120,8 @@ static bool ipv4_checksum(struct trial *t)
 		if (!trial_deliver(t, &way->p, &out, F(IPV4_CHECKSUM)))
 			return false;
 	}
-	return series_both_ways(t, &s[0].p, SAMPLE, F(IPV4_CHECKSUM)) &&
+	return carries_twice(t, &s[0]) && carries_twice(t, &s[1]) &&
+	       series_both_ways(t, &s[0].p, SAMPLE, F(IPV4_CHECKSUM)) &&
 	       options_arrive(t, s, true, F(IPV4_CHECKSUM));
 }
 
@@ -150,6 +163,16 @@ static bool preserves_nothing(struct trial *t, const struct setting *s)
 	return trial_deliver(t, &s->p, &out, PRESERVED);
 }
 
+/* As kernels send what must not be cut. */
+static bool preserves_no_id(struct trial *t, const struct setting *s)
+{
+	struct frame out = plain(t, s);
+
+	out.ipv4.id = 0;
+	out.ipv4.flags = IPV4_DF;
+	return trial_deliver(t, &s->p, &out, PRESERVED);
+}
+
 static bool preserves(struct trial *t, const struct setting *s)
 {
 	struct frame out = plain(t, s), rest = plain(t, s);
@@ -160,7 +183,7 @@ static bool preserves(struct trial *t, const struct setting *s)
 	return trial_deliver(t, &s->p, &out, PRESERVED) &&
 	       trial_deliver(t, &s->p, &rest, PRESERVED) && preserves_fragment(t, s, 0) &&
 	       preserves_fragment(t, s, IPV4_MF) && preserves_nothing(t, s) &&
-	       preserves_padding(t, s, 10) && preserves_padding(t, s, 64);
+	       preserves_no_id(t, s) && preserves_padding(t, s, 10) && preserves_padding(t, s, 64);
 }
 
 static bool ipv4_preserve(struct trial *t)
@@ -221,20 +244,24 @@ static const struct {
 	enum field field;
 	uint64_t value;
 	const char *name, *sentence;
+	uint8_t n_options;
 } invalid[] = {
 	{ F_IPV4_VERSION, 5, "a datagram with IP version 5",
-	  "the router forwards a datagram whose IP version is not 4" },
+	  "the router forwards a datagram whose IP version is not 4", 0 },
 	{ F_IPV4_IHL, 4, "a datagram with IHL 4",
-	  "the router forwards a datagram whose header length is less than 20 bytes" },
+	  "the router forwards a datagram whose header length is less than 20 bytes", 0 },
 	{ F_IPV4_IHL, 15, "a datagram with a header longer than its total length",
-	  "the router forwards a datagram whose header is longer than its total length" },
+	  "the router forwards a datagram whose header is longer than its total length", 0 },
 	{ F_IPV4_LENGTH, 19, "a datagram with total length 19",
-	  "the router forwards a datagram whose total length is less than its header" },
+	  "the router forwards a datagram whose total length is less than its header", 0 },
 	{ F_IPV4_LENGTH, 1200, "a datagram that is shorter than its total length",
 	  "the router forwards a datagram of which a part is missing: its total length is more "
-	  "than arrived" },
+	  "than arrived",
+	  0 },
 	{ F_IPV4_CHECKSUM, 0, "a datagram with a wrong header checksum",
-	  "the router forwards a datagram whose header checksum is wrong" },
+	  "the router forwards a datagram whose header checksum is wrong", 0 },
+	{ F_IPV4_CHECKSUM, 0, "a datagram with IP options and a wrong header checksum",
+	  "the router forwards a datagram with IP options whose header checksum is wrong", 8 },
 };
 
 static struct taboo invalid_datagram(struct trial *t, const struct setting *s, size_t i)
@@ -247,6 +274,9 @@ static struct taboo invalid_datagram(struct trial *t, const struct setting *s, s
 	*f = plain(t, s);
 	v.answer = want_trace(f);
 	if (invalid[i].field == F_IPV4_CHECKSUM) {
+		f->ipv4.n_options = invalid[i].n_options;
+		f->ipv4.ihl = (uint8_t)(5 + f->ipv4.n_options / 4);
+		memset(f->ipv4.options, 1, f->ipv4.n_options); /* fillers */
 		seal(f);
 		frame_set(f, F_IPV4_CHECKSUM,
 			  f->ipv4.checksum ^ rng_range(&t->rng, 1, UINT16_MAX - 1));
@@ -308,6 +338,33 @@ static bool ipv4_invalid(struct trial *t)
 
 /* ipv4.martian */
 
+#define HERE 2
+
+/* Sources that this network cannot have: its broadcast address, and the router's own. */
+static size_t martians_here(struct trial *t, const struct setting *s, struct taboo v[HERE])
+{
+	struct ipnet net = ipnet_network(&s->p.from->net->subnet);
+	size_t n = 0;
+
+	if (net.prefix < 31) {
+		v[n] = (struct taboo){ .name = "a datagram from a network's broadcast address",
+				       .sentence = "the router forwards a datagram from the "
+						   "broadcast address of one of its networks" };
+		v[n].stimulus = plain(t, s);
+		v[n++].stimulus.ipv4.src = ip4_number(&net.addr) | UINT32_MAX >> net.prefix;
+	}
+	v[n] = (struct taboo){ .name = "a datagram from the router's own address",
+			       .sentence = "the router forwards a datagram that came with its own "
+					   "address as source" };
+	v[n].stimulus = plain(t, s);
+	v[n++].stimulus.ipv4.src = s->p.from->router_ip;
+	for (size_t i = 0; i < n; i++) {
+		v[i].at = s->p.from;
+		v[i].answer = want_trace(&v[i].stimulus);
+	}
+	return n;
+}
+
 static bool ipv4_martian(struct trial *t)
 {
 	static const struct {
@@ -326,6 +383,11 @@ static bool ipv4_martian(struct trial *t)
 		  "the router forwards a datagram from the broadcast address" },
 		{ F_IPV4_SRC, 0xa9fe0a14, "a datagram from 169.254.10.20",
 		  "the router forwards a datagram from a link-local address (169.254.0.0/16)" },
+		{ F_IPV4_SRC, 0xe0000005, "a datagram from 224.0.0.5",
+		  "the router forwards a datagram from a multicast address (224.0.0.0/4): that is "
+		  "no single sender" },
+		{ F_IPV4_SRC, 0xf0010203, "a datagram from 240.1.2.3",
+		  "the router forwards a datagram from a reserved address (240.0.0.0/4)" },
 		{ F_IPV4_DST, 0x7f000005, "a datagram to 127.0.0.5",
 		  "the router forwards a datagram to a loopback address" },
 		{ F_IPV4_DST, 0x00010203, "a datagram to 0.1.2.3",
@@ -335,23 +397,26 @@ static bool ipv4_martian(struct trial *t)
 		{ F_IPV4_DST, 0xa9fe0a14, "a datagram to 169.254.10.20",
 		  "the router forwards a datagram to a link-local address (169.254.0.0/16)" },
 	};
-	struct taboo v[WAYS * ARRAY_SIZE(cases)];
 	struct setting s[WAYS];
+	struct taboo v[WAYS * (ARRAY_SIZE(cases) + HERE)];
+	size_t n = 0;
 
 	if (!set_up(t, s))
 		return false;
-	for (size_t i = 0; i < ARRAY_SIZE(v); i++) {
-		const struct setting *way = &s[i / ARRAY_SIZE(cases)];
-		size_t k = i % ARRAY_SIZE(cases);
+	for (size_t i = 0; i < WAYS; i++) {
+		for (size_t k = 0; k < ARRAY_SIZE(cases); k++) {
+			struct taboo *m = &v[n++];
 
-		v[i] = (struct taboo){ .at = way->p.from,
-				       .name = cases[k].name,
-				       .sentence = cases[k].sentence };
-		v[i].stimulus = plain(t, way);
-		frame_set(&v[i].stimulus, cases[k].field, cases[k].address);
-		v[i].answer = want_trace(&v[i].stimulus);
+			*m = (struct taboo){ .at = s[i].p.from,
+					     .name = cases[k].name,
+					     .sentence = cases[k].sentence };
+			m->stimulus = plain(t, &s[i]);
+			frame_set(&m->stimulus, cases[k].field, cases[k].address);
+			m->answer = want_trace(&m->stimulus);
+		}
+		n += martians_here(t, &s[i], &v[n]);
 	}
-	return trial_forbid(t, &s[0].p, v, ARRAY_SIZE(v), control_forward);
+	return trial_forbid(t, &s[0].p, v, n, control_forward);
 }
 
 const struct check checks_ipv4[] = {
@@ -458,10 +523,15 @@ const struct check checks_ipv4[] = {
 		.hints = { "Are there addresses that no station on another network can have?",
 			   "Look at the source as well as at the destination.",
 			   "Drop 0.0.0.0/8, 127.0.0.0/8, 169.254.0.0/16 and 255.255.255.255, as "
-			   "source and as destination." },
-		.explain = "Martians are addresses that have no business on a wire between "
-			   "networks: this host (0/8), loopback\n"
-			   "(127/8), link-local (169.254/16, RFC 3927), limited broadcast.",
+			   "source and as destination; as source also 224.0.0.0/3, broadcast "
+			   "addresses of your networks, and your own." },
+		.explain =
+			"Martians are addresses that have no business on a wire between "
+			"networks: this host (0/8), loopback\n"
+			"(127/8), link-local (169.254/16, RFC 3927), limited broadcast. A sender "
+			"is one station: its address is\n"
+			"no group's (224/4), no reserved one (240/4), no network's broadcast "
+			"address, and not the router's own.",
 		.run = ipv4_martian,
 	},
 	{ 0 },

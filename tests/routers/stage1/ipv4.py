@@ -131,7 +131,7 @@ def swap_when(wanted):
 
 @mutant("ipv4.forward", "the router changes the order of datagrams")
 def ipv4_forward_swaps():
-    swap_when(lambda packet, count: count % 50 < 10)
+    swap_when(lambda packet, count: count % 50 < 10 and packet[0] == 0x45)
 
 
 @mutant("ipv4.forward", "the router changes the order of a datagram's fragments")
@@ -469,3 +469,65 @@ def ipv4_martian_back():
             self.forward(packet)
         else:
             old(self, packet)
+
+
+def source_is_fine(wanted):
+    """Datagrams of which wanted(self, packet) is true are forwarded, wherever they are from."""
+    @around(ref.Router, "packet")
+    def packet(old, self, packet):
+        (self.forward if wanted(self, packet) else lambda p: old(self, p))(packet)
+
+
+@mutant("ipv4.martian", "from a multicast address")
+def ipv4_martian_multicast():
+    source_is_fine(lambda self, packet: 224 <= packet.data[12] < 240)
+
+
+@mutant("ipv4.martian", "from a reserved address")
+def ipv4_martian_reserved():
+    source_is_fine(lambda self, packet: 240 <= packet.data[12] and packet.data[12:16] != b"\xff" * 4)
+
+
+@mutant("ipv4.martian", "from the broadcast address of one of its networks")
+def ipv4_martian_broadcast():
+    source_is_fine(lambda self, packet: packet.source == self.interfaces[0].network.broadcast_address)
+
+
+@mutant("ipv4.martian", "that came with its own address as source")
+def ipv4_martian_own():
+    source_is_fine(lambda self, packet: packet.source == self.interfaces[1].address)
+
+
+@mutant("ipv4.invalid", "with IP options whose header checksum is wrong")
+def ipv4_invalid_checksum_options():
+    repair(lambda d: d[0] in range(0x46, 0x4F) and d[0] % 16 * 4 <= d[2] << 8 | d[3] <= len(d), lambda d: d)
+
+
+@mutant("ipv4.checksum", "the IP header checksum is 0xffff and should be 0xfffe")
+def ipv4_checksum_folds_once():
+    def change(data):
+        data[10:12] = b"\0\0"
+        total = sum(struct.unpack(f"!{(data[0] & 15) * 2}H", data[:(data[0] & 15) * 4]))
+        data[10:12] = struct.pack("!H", ~((total & 0xFFFF) + (total >> 16)) & 0xFFFF)
+        return data
+    on_forward(change)
+
+
+@mutant("ipv4.forward ipv4.preserve", "those with identification 0")
+def ipv4_forward_not_id_0():
+    lose(lambda packet: packet.data[4:6] == b"\0\0")
+
+
+@mutant("ipv4.forward", "those of protocol 47 (GRE)")
+def ipv4_forward_not_gre():
+    lose(lambda packet: packet.protocol == 47)
+
+
+@mutant("ipv4.forward", "those of other protocols than ICMP, TCP and UDP")
+def ipv4_forward_three_protocols():
+    lose(lambda packet: packet.protocol not in (1, 6, 17))
+
+
+@mutant("ipv4.checksum ipv4.preserve", "those with IP options")
+def ipv4_preserve_drops_options():
+    lose(lambda packet: packet.header_length > 20)
