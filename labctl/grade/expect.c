@@ -175,6 +175,7 @@ bool trial_judge(struct trial *t, const struct want *w, const struct frame *seen
 {
 	fields_t wrong = frame_diff(&w->frame, seen, w->judge);
 	json_t *expected, *got;
+	auto_str where = { 0 };
 	enum field first = 0;
 
 	if (!wrong)
@@ -185,9 +186,12 @@ bool trial_judge(struct trial *t, const struct want *w, const struct frame *seen
 	t->evidence.wrong = wrong;
 	expected = frame_wanted_json(&w->frame, seen, wrong);
 	got = frame_fields_json(seen, wrong);
-	trial_fail(t, "%s is wrong: %s is %s and should be %s", w->what, field_title(first),
-		   json_string_value(json_object_get(got, field_name(first))),
-		   json_string_value(json_object_get(expected, field_name(first))));
+	field_difference(&w->frame, seen, first, &where);
+	if (!where.len)
+		str_addf(&where, "%s is %s and should be %s", field_title(first),
+			 json_string_value(json_object_get(got, field_name(first))),
+			 json_string_value(json_object_get(expected, field_name(first))));
+	trial_fail(t, "%s is wrong: %s", w->what, str_get(&where));
 	set_compared(t, expected, got);
 	return false;
 }

@@ -265,9 +265,11 @@ void frame_steer(struct frame *f, enum field free_field, enum field checksum, ui
 	frame_set(f, free_field, (need & 0xffff) + (need >> 16));
 }
 
+#define BYTES_SHOWN 16
+
 static void bytes_text(const uint8_t *p, size_t n, struct str *out)
 {
-	const size_t shown = 16;
+	const size_t shown = BYTES_SHOWN;
 
 	str_addf(out, "%zu byte%s", n, n == 1 ? "" : "s");
 	for (size_t i = 0; i < n && i < shown; i++)
@@ -319,6 +321,23 @@ void field_text(const struct frame *f, enum field field, struct str *out)
 	} else {
 		number_text(r, number_at(f, r, r->at), out);
 	}
+}
+
+void field_difference(const struct frame *want, const struct frame *seen, enum field field,
+		      struct str *out)
+{
+	size_t n = 0, m = 0, at = 0;
+	const uint8_t *p = NULL, *q = NULL;
+
+	if (rows[field].shape != SHAPE_BYTES || !field_there(seen, field))
+		return;
+	p = field_bytes(want, field, &n);
+	q = field_bytes(seen, field, &m);
+	while (at < n && at < m && p[at] == q[at])
+		at++;
+	if (n == m && at < n && at >= BYTES_SHOWN)
+		str_addf(out, "byte %zu of %s is 0x%02x and should be 0x%02x", at,
+			 rows[field].title, q[at], p[at]);
 }
 
 bool field_equal(const struct frame *a, const struct frame *b, enum field field)

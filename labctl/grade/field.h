@@ -20,6 +20,10 @@ uint64_t field_number(const struct frame *f, enum field field);
 /* "63", "0x1c2d", "02:42:01:01:01:01", "1.1.1.1", "56 bytes: 0a0b..."; "absent". */
 void field_text(const struct frame *f, enum field field, struct str *out);
 
+/* "byte 32 of the payload is 0x41 and should be 0x40", where field_text() of both looks the same;
+ * otherwise nothing. */
+void field_difference(const struct frame *want, const struct frame *seen, enum field field,
+		      struct str *out);
 /* Do both frames have the same value? A field that neither has is equal. */
 bool field_equal(const struct frame *a, const struct frame *b, enum field field);
 

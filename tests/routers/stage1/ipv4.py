@@ -40,7 +40,7 @@ def ipv4_forward_udp_only():
             old(self, packet)
 
 
-@mutant("ipv4.forward ipv4.preserve", "the payload is")
+@mutant("ipv4.forward ipv4.preserve", "byte 31 of the payload is 0x")
 def ipv4_forward_damaged():
     on_forward(lambda data: data[:-1] + bytes([data[-1] ^ 1]))
 
