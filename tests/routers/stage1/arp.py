@@ -197,7 +197,7 @@ def arp_resolve_unicast():
         old(self, mac, ethertype, payload)
 
 
-@mutant("arp.resolve", "the destination MAC is 02:42")
+@mutant("arp.resolve arp.reply", "the destination MAC is 02:42")
 def arp_resolve_ignores_reply():
     @around(ref.Neighbours, "receive")
     def receive(old, self, interface, data):
@@ -303,7 +303,7 @@ def arp_queue_one_neighbour():
         old(self, interface, address, packet, origin)
 
 
-@mutant("arp.queue", "must keep at least the latest one for each neighbour")
+@mutant("arp.queue", "datagram")
 def arp_queue_to_whoever_answers():
     def change(neighbours, key, packets, data):
         for other in neighbours.waiting:
