@@ -129,7 +129,7 @@ def swap_when(wanted):
             old(self, *held.pop())
 
 
-@mutant("ipv4.forward", "the router changes the order of datagrams")
+@mutant("ipv4.forward", "the router changes the order of")
 def ipv4_forward_swaps():
     swap_when(lambda packet, count: count % 50 < 10 and packet[0] == 0x45)
 
