@@ -93,11 +93,11 @@ const struct check checks_minute[] = {
 			   "cleaned: each of these runs for the first time after a while.",
 			   "Start your program, ping an address that nobody has, wait a minute, "
 			   "and ping again." },
-		.explain = "One datagram a second each way, a neighbour who is not spoken to for a "
-			   "while, and one who is\n"
-			   "not there at first. The check takes as long as it says (seconds, 65 "
-			   "unless the "
-			   "stage gives another number).",
+		.explain =
+			"One datagram a second each way, a neighbour who is not spoken to for a "
+			"while, and one who is\n"
+			"not there at first. It takes as long as it says: seconds, 65 unless the "
+			"stage gives another number.",
 		.run = robust_minute,
 	},
 	{ 0 },
