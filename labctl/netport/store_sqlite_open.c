@@ -377,7 +377,8 @@ static int look_at(const char *path, bool *ret_there, struct err *err)
 
 /* Who may open the index may lock it, and with it the book for all others: it is for those who may
  * write the book. Made here, because SQLite would give it the book's mode, as it does with an empty
- * one. Never opened when it is there: to close it would end this process's own locks on it. */
+ * one. Never opened when it is there: to close it would end this process's own locks on it. The byte
+ * is appended, not set: another process may have mapped the file meanwhile. */
 static void guard_index(const char *path)
 {
 	auto_free char *shm = xasprintf("%s-shm", path);
@@ -389,11 +390,11 @@ static void guard_index(const char *path)
 		return;
 	mode = (book.st_mode & 0222) | (book.st_mode & 0222) << 1;
 	if (lstat(shm, &index) < 0)
-		fd = open(shm, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+		fd = open(shm, O_WRONLY | O_APPEND | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
 	else if (!S_ISREG(index.st_mode) || (index.st_mode & 0777) == mode)
 		return;
 	/* Not ours: then it is for its owner to do. */
-	if ((fd >= 0 && ftruncate(fd, 1) < 0) || chmod(shm, mode) < 0)
+	if ((fd >= 0 && write(fd, "", 1) != 1) || chmod(shm, mode) < 0)
 		log_debug("the mode of '%s' stays: %m", shm);
 }
 
