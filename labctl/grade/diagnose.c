@@ -25,22 +25,30 @@ enum hearing {
 	HEARING_MAX
 };
 
-static const char *const sentences[HEARING_MAX] = {
-	[HEARS_IPV4] = "Your socket on %s is open for protocol 0x0800 (IPv4) only: it never gets "
-		       "ARP, and the guard that keeps the kernel away takes the rest. Open it for "
-		       "every protocol: htons(ETH_P_ALL), in Python socket.htons(0x0003).",
-	[HEARS_ARP] = "Your socket on %s is open for protocol 0x0806 (ARP) only: it never gets "
-		      "IPv4, and the guard that keeps the kernel away takes the rest. Open it for "
-		      "every protocol: htons(ETH_P_ALL), in Python socket.htons(0x0003).",
-	[HEARS_SWAPPED] = "The protocol of your socket on %s has its bytes in the wrong order, so "
-			  "that nothing arrives. It goes in network byte order: htons(ETH_P_ALL), "
-			  "in Python socket.htons(0x0003).",
-	[HEARS_OTHER] = "Your socket on %s is open for a single protocol, and gets neither ARP nor "
-			"IPv4. Open it for every protocol: htons(ETH_P_ALL), in Python "
-			"socket.htons(0x0003).",
-	[HEARS_NOTHING] = "Your socket on %s is open for protocol 0, and gets nothing. Open it for "
-			  "every protocol: htons(ETH_P_ALL), in Python socket.htons(0x0003).",
-	[HAS_NO_SOCKET] = "Your program has no packet socket that listens on %s.",
+#define OPEN_FOR_ALL "htons(ETH_P_ALL), in Python socket.htons(0x0003)."
+
+/* Between the two stand the names of the networks. */
+static const struct {
+	const char *before, *after;
+} sentences[HEARING_MAX] = {
+	[HEARS_IPV4] = { "Your socket on ",
+			 " is open for protocol 0x0800 (IPv4) only: it never gets ARP, and the "
+			 "guard that keeps the kernel away takes the rest. Open it for every "
+			 "protocol: " OPEN_FOR_ALL },
+	[HEARS_ARP] = { "Your socket on ",
+			" is open for protocol 0x0806 (ARP) only: it never gets IPv4, and the "
+			"guard that keeps the kernel away takes the rest. Open it for every "
+			"protocol: " OPEN_FOR_ALL },
+	[HEARS_SWAPPED] = { "The protocol of your socket on ",
+			    " has its bytes in the wrong order, so that nothing arrives. It goes "
+			    "in network byte order: " OPEN_FOR_ALL },
+	[HEARS_OTHER] = { "Your socket on ",
+			  " is open for a single protocol, and gets neither ARP nor IPv4. Open it "
+			  "for every protocol: " OPEN_FOR_ALL },
+	[HEARS_NOTHING] = { "Your socket on ",
+			    " is open for protocol 0, and gets nothing. Open it for every "
+			    "protocol: " OPEN_FOR_ALL },
+	[HAS_NO_SOCKET] = { "Your program has no packet socket that listens on ", "." },
 };
 
 static enum hearing hearing_of(uint16_t protocol)
@@ -166,14 +174,8 @@ static void add_sentence(const struct grader *g, const enum hearing *v, enum hea
 	}
 	if (!names.len)
 		return;
-	if (out->len)
-		str_add(out, " ");
-	for (const char *p = sentences[h]; *p; p++) {
-		if (p[0] == '%' && p[1] == 's')
-			str_add(out, str_get(&names)), p++;
-		else
-			str_addc(out, *p);
-	}
+	str_addf(out, "%s%s%s%s", out->len ? " " : "", sentences[h].before, str_get(&names),
+		 sentences[h].after);
 }
 
 char *diagnose_program(struct grader *g, bool *ret_sockets)

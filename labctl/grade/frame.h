@@ -107,6 +107,10 @@ enum field {
 
 typedef uint64_t fields_t;
 #define F(name) ((fields_t)1 << F_##name)
+/* Of ARP all but the target's hardware address, which is anything in a request. */
+#define ARP_ALL                                                                                    \
+	(F(ARP_HTYPE) | F(ARP_PTYPE) | F(ARP_HLEN) | F(ARP_PLEN) | F(ARP_OP) | F(ARP_SHA) |        \
+	 F(ARP_SPA) | F(ARP_TPA))
 
 struct frame {
 	unsigned has;	    /* enum layer bits */

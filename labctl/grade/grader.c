@@ -366,13 +366,7 @@ static void all_errors(struct results *all, const char *reason)
 
 		if (!r->selected)
 			continue;
-		free(r->reason);
-		free(steal_ptr(&r->sent));
-		free(steal_ptr(&r->story));
-		ladder_done(&r->ladder);
-		json_decref(steal_ptr(&r->expected));
-		json_decref(steal_ptr(&r->seen));
-		r->fault_hint = NULL;
+		result_forget_lesson(r);
 		r->verdict = VERDICT_ERROR;
 		r->points = 0;
 		r->reason = xstrdup(reason);
@@ -507,7 +501,8 @@ static int grade_running(struct grader *g, struct results *ret, struct err *err)
 
 	if (neighbours_meet(g, g->answer_ns, &alive, err) < 0 || try_all(g, ret, err) < 0)
 		return -1;
-	listener = diagnose_listener(g, &pid);
+	if (!alive)
+		listener = diagnose_listener(g, &pid);
 	if (alive || listener)
 		note_diagnosis(g, ret);
 	return alive || ret->notice ? 0 : note_nobody(g, ret, listener, err);

@@ -150,7 +150,6 @@ static void learn_mac(struct meeting *m, size_t i)
 	struct macaddr told = m->party[i].told;
 	struct station asker;
 
-	at->router_mac = at->seat_mac;
 	if (at->life != LIFE_ARP || !trial_guest(&m->t, at, &asker) ||
 	    !trial_greets(&m->t, &asker, NULL, BACKLOG_MS) || macaddr_equal(&told, &at->seat_mac))
 		return;

@@ -7,6 +7,7 @@
 #include "base/mem.h"
 #include "base/log.h"
 #include "grade/events.h"
+#include "grade/results.h"
 #include "grade/story.h"
 
 #include "base/banned.h"
@@ -43,23 +44,12 @@ int replay_pause(struct grader *g, struct err *err)
 	return 0;
 }
 
-static void forget_lesson(struct result *r)
-{
-	free(steal_ptr(&r->reason));
-	free(steal_ptr(&r->sent));
-	free(steal_ptr(&r->story));
-	ladder_done(&r->ladder);
-	json_decref(steal_ptr(&r->expected));
-	json_decref(steal_ptr(&r->seen));
-	r->fault_hint = NULL;
-}
-
 static int one_round(struct grader *g, struct result *r, struct err *err)
 {
 	struct trial t = { .g = g, .check = r->check, .args = r->entry->args };
 	int done = probe_forget(g->probe, err);
 
-	forget_lesson(r);
+	result_forget_lesson(r);
 	g->replayed = 0;
 	g->n_taken = g->n_taken > TAKEN_MAX ? 0 : g->n_taken;
 	t.rng = rng_for(g->options->seed, r->id);

@@ -54,6 +54,17 @@ static void mark_needed(struct results *r)
 	}
 }
 
+void result_forget_lesson(struct result *r)
+{
+	free(steal_ptr(&r->reason));
+	free(steal_ptr(&r->sent));
+	free(steal_ptr(&r->story));
+	ladder_done(&r->ladder);
+	json_decref(steal_ptr(&r->expected));
+	json_decref(steal_ptr(&r->seen));
+	r->fault_hint = NULL;
+}
+
 int results_make(const struct stage *s, const struct grader_options *o, struct results *ret,
 		 struct err *err)
 {

@@ -11,6 +11,8 @@
  * has so far is the caller's. */
 int results_make(const struct stage *s, const struct grader_options *o, struct results *ret,
 		 struct err *err) MUST_CHECK;
+/* What was told of it, before it is told anew. */
+void result_forget_lesson(struct result *r);
 /* Sums up the chosen ones. */
 void results_count(struct results *r);
 /* The first check that this one needs and that was tried without being passed; NULL: none. */

@@ -13,8 +13,7 @@
 #define TTL_LEAST 8 /* other TTLs are for the checks of the TTL */
 #define TTL_MOST  40
 #define SMALL	  400
-#define FRAGMENTS 3 /* of one datagram */
-#define TCP_RST	  0x04
+#define FRAGMENTS 3			 /* of one datagram */
 #define LENGTHS	  (IPV4_OPTIONS_MAX / 4) /* that IP options may have */
 
 #define EXCUSES_MAX 2
@@ -33,34 +32,6 @@ void series_add(struct series *s, const struct frame *out)
 }
 
 /* Making them */
-
-static size_t largest_payload(const struct path *p)
-{
-	unsigned mtu = p->from->net->mtu < p->to->net->mtu ? p->from->net->mtu : p->to->net->mtu;
-
-	return mtu > 40 + MARK_LEN ? mtu - 40 : MARK_LEN;
-}
-
-static void make_tcp(struct trial *t, struct frame *f)
-{
-	f->has = LAYER_ETH | LAYER_IPV4 | LAYER_TCP;
-	f->ipv4.proto = PROTO_TCP;
-	f->tcp.sport = f->udp.sport;
-	f->tcp.dport = 80;
-	f->tcp.flags = TCP_RST;
-	f->tcp.offset = 5;
-	f->tcp.seq = (uint32_t)rng_next(&t->rng);
-	f->ipv4.length = (uint16_t)(40 + f->payload_len);
-}
-
-static void make_echo_reply(struct trial *t, struct frame *f)
-{
-	f->has = LAYER_ETH | LAYER_IPV4 | LAYER_ICMP;
-	f->ipv4.proto = PROTO_ICMP;
-	f->icmp.type = ICMP_ECHO_REPLY;
-	f->icmp.id = (uint16_t)rng_range(&t->rng, 1, UINT16_MAX);
-	f->icmp.seq = (uint16_t)rng_range(&t->rng, 1, UINT16_MAX);
-}
 
 /* The k-th piece of a datagram; they do not join, so that nobody puts them together. */
 static void make_fragment(struct frame *f, const struct frame *first, unsigned k)
@@ -105,25 +76,40 @@ static size_t *all_sizes(struct trial *t, size_t largest, size_t n)
 	return v;
 }
 
-struct series series_mixed(struct trial *t, const struct path *p, size_t n)
+static struct frame any_protocol(struct trial *t, const struct path *p, size_t i, size_t len)
 {
 	struct station from = place_station(p->from), to = place_station(p->to);
+	struct frame f;
+
+	switch (i % 16) {
+	case 2:
+	case 12:
+		return trial_segment(t, &from, &to, len);
+	case 5:
+	case 15:
+		f = trial_echo(t, &from, to.ip, len);
+		f.icmp.type = ICMP_ECHO_REPLY;
+		return f;
+	default:
+		return trial_datagram(t, &from, &to, len);
+	}
+}
+
+struct series series_mixed(struct trial *t, const struct path *p, size_t n)
+{
 	struct series s = { .t = t, .p = *p };
-	auto_free size_t *sizes = all_sizes(t, largest_payload(p), n);
+	auto_free size_t *sizes = all_sizes(t, path_room(p, 40), n);
 	size_t other = rng_range(&t->rng, 0, ARRAY_SIZE(others) - 1);
 
 	for (size_t i = 0; i < n; i++) {
-		struct frame f = trial_datagram(t, &from, &to, sizes[i]);
+		struct frame f = any_protocol(t, p, i, sizes[i]);
 
 		f.ipv4.ttl = (uint8_t)rng_range(&t->rng, TTL_LEAST, TTL_MOST);
 		switch (i % 16) {
 		case 2:
-		case 12:
-			make_tcp(t, &f);
-			break;
 		case 5:
+		case 12:
 		case 15:
-			make_echo_reply(t, &f);
 			break;
 		case 7:
 		case 8:
@@ -174,7 +160,7 @@ struct series series_options(struct trial *t, const struct path *p, size_t n, bo
 {
 	struct station from = place_station(p->from), to = place_station(p->to);
 	struct series s = { .t = t, .p = *p };
-	size_t room = largest_payload(p), first = rng_range(&t->rng, 0, LENGTHS - 1);
+	size_t room = path_room(p, 40), first = rng_range(&t->rng, 0, LENGTHS - 1);
 
 	if (!record && room > SMALL)
 		room = SMALL;

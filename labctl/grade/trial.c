@@ -12,6 +12,7 @@
 #include "base/banned.h"
 
 #define GUEST_TRIES 1000
+#define TCP_RST	    0x04
 
 void trial_done(struct trial *t)
 {
@@ -123,6 +124,13 @@ bool trial_path(struct trial *t, struct path *ret)
 struct path path_back(const struct path *p)
 {
 	return (struct path){ p->to, p->from };
+}
+
+size_t path_room(const struct path *p, unsigned headers)
+{
+	unsigned mtu = p->from->net->mtu < p->to->net->mtu ? p->from->net->mtu : p->to->net->mtu;
+
+	return mtu > headers + MARK_LEN ? mtu - headers : MARK_LEN;
 }
 
 const struct place *trial_place(struct trial *t, size_t i)
@@ -289,6 +297,27 @@ struct frame trial_datagram(struct trial *t, const struct station *from, const s
 	f.payload = trial_bytes(t, len);
 	f.payload_len = len;
 	return f;
+}
+
+struct frame trial_segment(struct trial *t, const struct station *from, const struct station *to,
+			   size_t len)
+{
+	struct frame f = trial_datagram(t, from, to, len);
+
+	f.has = LAYER_ETH | LAYER_IPV4 | LAYER_TCP;
+	f.ipv4.proto = PROTO_TCP;
+	f.tcp.sport = f.udp.sport;
+	f.tcp.dport = 80;
+	f.tcp.flags = TCP_RST;
+	f.tcp.offset = 5;
+	f.tcp.seq = (uint32_t)rng_next(&t->rng);
+	f.ipv4.length = (uint16_t)(40 + len);
+	return f;
+}
+
+struct macaddr trial_random_mac(struct trial *t)
+{
+	return mac_from_number(0x020000000000 | (rng_next(&t->rng) & 0xffffffffff));
 }
 
 struct frame trial_echo(struct trial *t, const struct station *from, uint32_t to, size_t len)

@@ -77,6 +77,9 @@ struct path {
 };
 bool trial_path(struct trial *t, struct path *ret);
 struct path path_back(const struct path *p);
+/* Bytes behind so many bytes of headers in the largest packet that goes this way uncut; MARK_LEN at
+ * least. */
+size_t path_room(const struct path *p, unsigned headers);
 
 /* The places that a check about the router's own side looks at: the one of the client named by
  * "on", else one on each network that has a router. i counts from 0; NULL after the last. */
@@ -105,6 +108,11 @@ struct frame trial_datagram(struct trial *t, const struct station *from, const s
 			    size_t len);
 /* An echo request to one of the router's own addresses. */
 struct frame trial_echo(struct trial *t, const struct station *from, uint32_t to, size_t len);
+/* TCP by the same way: a reset, which no kernel answers. */
+struct frame trial_segment(struct trial *t, const struct station *from, const struct station *to,
+			   size_t len);
+/* A station's address that nobody has. */
+struct macaddr trial_random_mac(struct trial *t);
 /* Random bytes that live as long as the check. */
 const uint8_t *trial_bytes(struct trial *t, size_t len);
 

@@ -5,10 +5,6 @@
 
 #include "base/banned.h"
 
-#define ARP_ALL                                                                                    \
-	(F(ARP_HTYPE) | F(ARP_PTYPE) | F(ARP_HLEN) | F(ARP_PLEN) | F(ARP_OP) | F(ARP_SHA) |        \
-	 F(ARP_SPA) | F(ARP_TPA))
-
 /* Any ARP frame that speaks of this station is about its question. */
 static struct want reply_to(const struct station *asker)
 {

@@ -8,11 +8,6 @@
 
 #define SAMPLE 32 /* datagrams each way of which a check looks at everything */
 
-static uint64_t random_mac(struct trial *t)
-{
-	return 0x020000000000 | (rng_next(&t->rng) & 0xffffffffff);
-}
-
 /* eth.mac */
 
 /* The frame in which the router answers there; its sign of life has been given. */
@@ -117,7 +112,7 @@ static bool replies_by_arp(struct trial *t, const struct path *p)
 		return false;
 	request = trial_echo(t, &asker, p->from->router_ip, 32);
 	reply = echo_reply(&request, &asker);
-	request.eth.src = mac_from_number(random_mac(t));
+	request.eth.src = trial_random_mac(t);
 	reply.what = "the reply to an echo request that came in a frame from another MAC than "
 		     "its sender has by ARP";
 	reply.missing = "the router did not answer an echo request that came in a frame from "
@@ -162,13 +157,14 @@ static void not_ours(struct trial *t, const struct path *p, struct taboo v[NOT_O
 	struct taboo *echo = &v[ARRAY_SIZE(elsewhere)];
 
 	for (size_t i = 0; i < ARRAY_SIZE(elsewhere); i++) {
-		uint64_t mac = elsewhere[i].mac ? elsewhere[i].mac : random_mac(t);
+		struct macaddr mac =
+			elsewhere[i].mac ? mac_from_number(elsewhere[i].mac) : trial_random_mac(t);
 
 		v[i] = (struct taboo){ .at = p->from,
 				       .name = elsewhere[i].name,
 				       .sentence = elsewhere[i].sentence };
 		v[i].stimulus = trial_datagram(t, &from, &to, 32);
-		v[i].stimulus.eth.dst = mac_from_number(mac);
+		v[i].stimulus.eth.dst = mac;
 		v[i].answer = (struct want){ .mark = true, .frame = v[i].stimulus };
 	}
 	*echo = (struct taboo){
@@ -178,7 +174,7 @@ static void not_ours(struct trial *t, const struct path *p, struct taboo v[NOT_O
 			    "another station's MAC"
 	};
 	echo->stimulus = trial_echo(t, &from, p->from->router_ip, 32);
-	echo->stimulus.eth.dst = mac_from_number(random_mac(t));
+	echo->stimulus.eth.dst = trial_random_mac(t);
 	echo->answer = (struct want){ .mark = true, .frame = echo->stimulus };
 }
 
@@ -260,17 +256,10 @@ static bool reply_without(struct trial *t, const struct path *p, size_t data, si
 	return seen && ends_there(t, "the echo reply", &request, seen);
 }
 
-/* Bytes behind the headers of IP and UDP (or ICMP) in the largest frame. */
-static size_t room_on(const struct path *p)
-{
-	unsigned mtu = p->from->net->mtu < p->to->net->mtu ? p->from->net->mtu : p->to->net->mtu;
-
-	return mtu > 128 ? mtu - 28 : 100;
-}
-
 static bool sheds_trailers(struct trial *t, const struct path *p)
 {
-	const size_t room = room_on(p), large = room / 3 * 2, least = MARK_LEN + 8;
+	const size_t most = path_room(p, 28), room = most > 100 ? most : 100;
+	const size_t large = room / 3 * 2, least = MARK_LEN + 8;
 	const struct {
 		size_t datagram, trailer;
 	} sizes[] = {

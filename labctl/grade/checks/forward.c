@@ -9,19 +9,11 @@
 #include "base/banned.h"
 
 #define ADDRESSES (F(IPV4_SRC) | F(IPV4_DST) | F(IPV4_PROTO))
-#define TCP_RST	  0x04
 
 /* ipv4.forward */
 
 #define PACKETS	    130 /* each way, when the stage says nothing */
 #define PACKETS_MAX 10000
-
-static size_t largest_payload(const struct path *p)
-{
-	unsigned mtu = p->from->net->mtu < p->to->net->mtu ? p->from->net->mtu : p->to->net->mtu;
-
-	return mtu > 28 + MARK_LEN ? mtu - 28 : MARK_LEN;
-}
 
 /* One of each kind, with a lesson of its own; then the router knows both clients. */
 static bool forwards(struct trial *t, const struct path *p)
@@ -29,18 +21,11 @@ static bool forwards(struct trial *t, const struct path *p)
 	struct station from = place_station(p->from), to = place_station(p->to);
 	struct frame udp = trial_datagram(t, &from, &to, 32), tcp, icmp, full, whole;
 
-	full = trial_datagram(t, &from, &to, largest_payload(p));
-	whole = trial_datagram(t, &from, &to, largest_payload(p));
+	full = trial_datagram(t, &from, &to, path_room(p, 28));
+	whole = trial_datagram(t, &from, &to, path_room(p, 28));
 	whole.ipv4.flags = IPV4_DF; /* as clients send it: it fits, so nobody need cut it */
 	/* Neither wants an answer from the client's kernel. */
-	tcp = trial_datagram(t, &from, &to, 32);
-	tcp.has = LAYER_ETH | LAYER_IPV4 | LAYER_TCP;
-	tcp.ipv4.proto = PROTO_TCP;
-	tcp.tcp.sport = udp.udp.sport;
-	tcp.tcp.dport = 80;
-	tcp.tcp.flags = TCP_RST;
-	tcp.tcp.offset = 5;
-	tcp.tcp.seq = (uint32_t)rng_next(&t->rng);
+	tcp = trial_segment(t, &from, &to, 32);
 	icmp = trial_echo(t, &from, to.ip, 33);
 	icmp.icmp.type = ICMP_ECHO_REPLY;
 	return trial_deliver(t, p, &udp, ADDRESSES | F(PAYLOAD) | F(UDP_SPORT) | F(UDP_DPORT)) &&

@@ -6,10 +6,6 @@
 
 #include "base/banned.h"
 
-#define ARP_ALL                                                                                    \
-	(F(ARP_HTYPE) | F(ARP_PTYPE) | F(ARP_HLEN) | F(ARP_PLEN) | F(ARP_OP) | F(ARP_SHA) |        \
-	 F(ARP_SPA) | F(ARP_TPA))
-
 /* arp.resolve */
 
 static struct want question_about(const struct station *guest)
@@ -60,7 +56,7 @@ static const char deaf[] =
 	"while the router waits for an ARP reply it does nothing else: it must put "
 	"the packet aside and go on with whatever arrives meanwhile";
 
-/* At most one question a second, and some of the frames since `start` are questions. */
+/* At most one question a second about this station, among the frames since `start`. */
 static bool asked_slowly(struct trial *t, const struct station *silent, size_t start)
 {
 	struct want question = question_about(silent);
@@ -168,7 +164,7 @@ static bool resolves(struct trial *t, const struct path *p)
 	if (!trial_guest(t, p->to, &guest))
 		return false;
 	/* Not by the lab's convention: who computes MACs instead of asking is wrong now. */
-	guest.mac = mac_from_number(0x020000000000 | (rng_next(&t->rng) & 0xffffffffff));
+	guest.mac = trial_random_mac(t);
 	out = something(t, &from, &guest, 32);
 	question = question_about(&guest);
 	question.judge = ARP_ALL | F(ETH_DST) | F(ETH_SRC);
@@ -204,13 +200,6 @@ struct waiting {
 	struct frame out;
 };
 
-static size_t full_size(const struct path *p)
-{
-	unsigned mtu = p->from->net->mtu < p->to->net->mtu ? p->from->net->mtu : p->to->net->mtu;
-
-	return mtu > 28 + MARK_LEN ? mtu - 28 : MARK_LEN;
-}
-
 /* Two datagrams to an unknown neighbour: the second is the one that must wait. */
 static bool put_aside(struct trial *t, const struct path *p, size_t len, struct waiting *ret)
 {
@@ -245,7 +234,7 @@ struct known {
 static bool is_known(struct trial *t, const struct path *p, size_t len, struct known *ret)
 {
 	struct station from = place_station(p->from), to = place_station(p->to);
-	struct frame out = trial_datagram(t, &from, &to, len);
+	struct frame out = something(t, &from, &to, len);
 	struct want w = want_trace(&out);
 	const struct frame *seen;
 
@@ -367,8 +356,8 @@ static bool arp_queue(struct trial *t)
 	if (!trial_path(t, &p))
 		return false;
 	back = path_back(&p);
-	return keeps(t, &p, 32) && keeps(t, &back, 32) && keeps(t, &p, full_size(&p)) &&
-	       keeps(t, &back, full_size(&back)) && keeps_its_own(t, p.from) &&
+	return keeps(t, &p, 32) && keeps(t, &back, 32) && keeps(t, &p, path_room(&p, 28)) &&
+	       keeps(t, &back, path_room(&back, 28)) && keeps_its_own(t, p.from) &&
 	       keeps_its_own(t, p.to);
 }
 
@@ -394,7 +383,7 @@ static bool follows(struct trial *t, const struct path *p, const struct station 
 /* The guest has another MAC from now on, and answers with it. */
 static void move(struct trial *t, struct station *guest)
 {
-	guest->mac = mac_from_number(0x020000000000 | (rng_next(&t->rng) & 0xffffffffff));
+	guest->mac = trial_random_mac(t);
 	for (size_t i = 0; i < t->n_answering; i++) {
 		if (t->answering[i].ip == guest->ip)
 			t->answering[i].mac = guest->mac;

@@ -81,7 +81,7 @@ static struct frame arp_noise(struct trial *t, const struct station *from)
 	struct station who = stranger(t, from);
 	struct frame f = arp_ask(&who, from->at->ip);
 
-	f.arp.sha = mac_from_number(0x020000000000 | (rng_next(&t->rng) & 0xffffffffff));
+	f.arp.sha = trial_random_mac(t);
 	return f;
 }
 
