@@ -209,6 +209,30 @@ char *diagnose_program(struct grader *g, bool *ret_sockets)
 	return text.len ? str_steal(&text) : NULL;
 }
 
+bool diagnose_is_deaf(const struct grader *g)
+{
+	auto_free struct packetsock *socks = NULL;
+	bool deaf = false;
+	auto_nl nl = NULL;
+	size_t n = 0;
+
+	if (nl_open(g->arena->seat_ns, &nl, ERR_IGNORED) < 0 ||
+	    packetsock_list(g->arena->seat_ns, &socks, &n, ERR_IGNORED) < 0)
+		return false;
+	for (size_t i = 0; i < g->stage->n_networks; i++) {
+		enum hearing h;
+		unsigned ifindex;
+
+		if (!served(g, nl, i, &ifindex))
+			continue;
+		h = hearing_on(g, socks, n, ifindex);
+		if (h == HEARS_ALL || h == HAS_NO_SOCKET)
+			return false;
+		deaf = true;
+	}
+	return deaf;
+}
+
 char *diagnose_listener(const struct grader *g, pid_t *ret_pid)
 {
 	auto_free struct packetsock *socks = NULL;

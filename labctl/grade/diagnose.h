@@ -21,6 +21,9 @@ void diagnose_frames(struct grader *g);
  * nothing is known. *ret_sockets: is it about its sockets? */
 char *diagnose_program(struct grader *g, bool *ret_sockets);
 
+/* Are there sockets of the program's on each network, and none that gets both ARP and IPv4? */
+bool diagnose_is_deaf(const struct grader *g);
+
 /* "process 1234 (python3 src/router.py)": somebody who listens on the stage's networks already, as
  * heap text, and *ret_pid; NULL: nobody is found. */
 char *diagnose_listener(const struct grader *g, pid_t *ret_pid);

@@ -2,6 +2,7 @@
 /* expect.c - what must arrive, and what must not. */
 #include "grade/trial.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/mem.h"
@@ -130,6 +131,34 @@ uint64_t trial_patience_ns(const struct trial *t, unsigned ms)
 	return slow - idle < t->g->answer_ns ? slow : idle + t->g->answer_ns;
 }
 
+static bool is_owned(const struct trial *t, const uint8_t *payload)
+{
+	for (size_t i = 0; i < t->n_payloads; i++) {
+		if (t->payloads[i] == payload)
+			return true;
+	}
+	return false;
+}
+
+/* For who looks later whether it came after the time. */
+static void note_unanswered(struct trial *t, const struct place *at, const struct want *w)
+{
+	free(steal_ptr(&t->unanswered));
+	if (w->means_arg || t->since >= probe_count(t->g->probe))
+		return;
+	t->unanswered = xmalloc(sizeof(*w));
+	*t->unanswered = *w;
+	/* The check's own buffers do not outlive it. */
+	if (!is_owned(t, w->frame.payload)) {
+		t->unanswered->frame.payload = NULL;
+		t->unanswered->frame.payload_len = 0;
+	}
+	t->unanswered->frame.trailer = NULL;
+	t->unanswered->frame.trailer_len = 0;
+	t->unanswered_at = at;
+	t->unanswered_ns = probe_get(t->g->probe, t->since)->ns;
+}
+
 /* Waits; NULL when nothing came (then *ret_error tells whether the wait itself failed). */
 static const struct seen *await(struct trial *t, const struct place *at, const struct want *w,
 				bool *ret_error)
@@ -141,6 +170,8 @@ static const struct seen *await(struct trial *t, const struct place *at, const s
 	*ret_error = r < 0;
 	if (r < 0)
 		trial_error(t, &e);
+	else if (!wait.found)
+		note_unanswered(t, at, w);
 	return wait.found;
 }
 

@@ -221,7 +221,7 @@ void grader_note_lesson(const struct trial *t, struct result *r)
 		return;
 	r->sent = story_sent(t);
 	ladder_make(t, &r->ladder);
-	if (!t->g->runner || runner_alive(t->g->runner))
+	if (!t->late && (!t->g->runner || runner_alive(t->g->runner)))
 		r->story = story_told(t);
 	for (enum field i = 0; i < F_MAX && !r->fault_hint; i++) {
 		if (t->evidence.wrong >> i & 1)

@@ -9,12 +9,14 @@
 #include "base/fs.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "grade/diagnose.h"
 #include "grade/neighbour.h"
 #include "grade/trial.h"
 
 #include "base/banned.h"
 
-#define STILL_MS 3000 /* a program that answers nothing for so long hangs */
+#define STILL_MS    3000 /* a program that answers nothing for so long hangs */
+#define STILL_TURNS 4	 /* so often, if it sends something else meanwhile */
 
 /* The file of the command line that is not there, as its shell or interpreter complained; heap text
  * or NULL. */
@@ -55,11 +57,16 @@ static int explain_start(const struct grader *g, const char *complaint, struct e
 
 int program_start(struct grader *g, size_t *ret_alive, struct err *err)
 {
-	uint64_t limit = (uint64_t)(PROGRAM_READY_S * g->slowness * NS_PER_S);
+	uint64_t first = (uint64_t)PROGRAM_READY_S * NS_PER_S;
+	uint64_t limit = (uint64_t)((double)first * g->slowness);
 	char line[200];
 
 	if (runner_start(g->options->program, g->probe, &g->runner, err) < 0 ||
-	    neighbours_meet(g, limit, ret_alive, err) < 0)
+	    neighbours_meet(g, first, ret_alive, err) < 0)
+		return -1;
+	/* On a busy computer it may take longer; but not if its sockets can hear nothing. */
+	if (!*ret_alive && runner_alive(g->runner) && limit > first && !diagnose_is_deaf(g) &&
+	    neighbours_meet(g, limit - first, ret_alive, err) < 0)
 		return -1;
 	if (*ret_alive || runner_alive(g->runner))
 		return 0;
@@ -111,6 +118,67 @@ static const struct place *greeter(const struct grader *g)
 	return NULL;
 }
 
+/* What was waited for in vain, if it is in the journal by now. */
+static const struct seen *latecomer(const struct trial *t, const struct want *w,
+				    const struct place *at)
+{
+	for (size_t i = t->evidence.end; w && i < probe_count(t->g->probe); i++) {
+		const struct seen *s = probe_get(t->g->probe, i);
+
+		if ((!at || s->port == at->port) && want_means(w, s) && !trial_is_flooded(t, s))
+			return s;
+	}
+	return NULL;
+}
+
+static bool sent_something(const struct trial *t, size_t from)
+{
+	for (size_t i = from; i < probe_count(t->g->probe); i++) {
+		const struct seen *s = probe_get(t->g->probe, i);
+
+		if (!s->sent && !trial_is_flooded(t, s))
+			return true;
+	}
+	return false;
+}
+
+/* Does it still answer? Who is busy with what was sent before gets more time. */
+static bool answers_yet(struct trial *t, const struct place *at)
+{
+	for (int i = 0; i < STILL_TURNS; i++) {
+		size_t from = probe_count(t->g->probe);
+
+		if (trial_life(t, at, STILL_MS) || t->verdict == VERDICT_ERROR)
+			return true;
+		if (!runner_alive(t->g->runner) || !sent_something(t, from))
+			return false;
+	}
+	return false;
+}
+
+/* False: it hangs. */
+static bool look_for_life(struct trial *t, const struct place *at)
+{
+	auto_free struct want *missed = steal_ptr(&t->unanswered);
+	const struct place *where = t->unanswered_at;
+	uint64_t since = t->unanswered_ns;
+	bool answers = answers_yet(t, at);
+	const struct seen *s;
+
+	if (t->verdict != VERDICT_FAIL || !t->evidence.missing_at ||
+	    t->evidence.missing_at != where)
+		return answers;
+	s = latecomer(t, missed, where);
+	if (s && s->ns > since) {
+		auto_free char *before = steal_ptr(&t->reason);
+
+		trial_fail(t, "%s; what was missing came too late: after %.1f s", before,
+			   (double)(s->ns - since) / 1e9);
+		t->late = true;
+	}
+	return answers || t->late;
+}
+
 void program_note_end(struct grader *g, struct trial *t)
 {
 	bool ended = !runner_alive(g->runner);
@@ -122,7 +190,7 @@ void program_note_end(struct grader *g, struct trial *t)
 	if (!ended) {
 		const struct place *at = greeter(g);
 
-		if (!at || trial_life(t, at, STILL_MS) || t->verdict == VERDICT_ERROR)
+		if (!at || look_for_life(t, at))
 			return;
 	}
 	if (runner_alive(g->runner)) {

@@ -20,6 +20,7 @@ void trial_done(struct trial *t)
 		free(t->payloads[i]);
 	free(t->payloads);
 	free(t->answering);
+	free(t->unanswered);
 	free(t->reason);
 	json_decref(t->expected);
 	json_decref(t->seen);

@@ -41,6 +41,8 @@ struct evidence {
 	uint64_t end_ns;		/* CLOCK_REALTIME */
 };
 
+struct want;
+
 struct trial {
 	struct grader *g;
 	const struct check *check;
@@ -51,6 +53,10 @@ struct trial {
 	const char *waits_for; /* pending: borrowed id */
 	json_t *expected, *seen;
 	struct evidence evidence;
+	struct want *unanswered; /* the last that was waited for in vain; owned; NULL */
+	const struct place *unanswered_at;
+	uint64_t unanswered_ns;	   /* CLOCK_REALTIME: of the stimulus */
+	bool late;		   /* it came, after the time: the reason says so */
 	struct station *answering; /* guests that the grader answers ARP for */
 	size_t n_answering;
 	size_t since;	    /* journal position of the last stimulus */

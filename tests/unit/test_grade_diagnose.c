@@ -59,16 +59,18 @@ static void assert_said(const char *sockets, const char *words)
 {
 	struct grader g = { .arena = &the_arena.arena, .stage = the_arena.stage };
 	auto_free char *text = NULL;
-	bool about_sockets = false;
+	bool about_sockets = false, deaf;
 	pid_t pid;
 
 	need_root();
 	diagnose_begin(&g);
 	pid = start(sockets);
 	text = diagnose_program(&g, &about_sockets);
+	deaf = diagnose_is_deaf(&g);
 	stop(pid);
 	free(g.earlier);
 	assert_int_equal(about_sockets, words != NULL);
+	assert_int_equal(deaf, words && !strstr(sockets, "300"));
 	if (!words && text)
 		fail_msg("'%s': %s", sockets, text);
 	if (words && (!text || !strstr(text, words)))

@@ -363,6 +363,29 @@ static void test_slow_program(void **state)
 	assert_int_equal(r.passed, 1);
 }
 
+/* A burst keeps it busy for seconds: the answer comes, after the time. */
+static void test_too_late(void **state)
+{
+	auto_results r = { 0 };
+
+	(void)state;
+	need_root();
+	grade_it("exec python3 -c \"import sys, time; sys.path.insert(0, 'tests/routers')\n"
+		 "import stage1_reference as ref, json, os\n"
+		 "old = ref.Router.receive\n"
+		 "ref.Router.receive = lambda *args: (time.sleep(0.1), old(*args))\n"
+		 "ref.Router(json.load(open(os.environ['LAB_FILE']))).run()\"",
+		 "ipv4.forward", &r);
+	assert_int_equal(r.failed, 1);
+	for (size_t i = 0; i < r.n; i++) {
+		if (!r.v[i].selected)
+			continue;
+		assert_non_null(strstr(r.v[i].reason, "; what was missing came too late: after "));
+		assert_null(strstr(r.v[i].reason, "answers nothing any more"));
+		assert_null(r.v[i].story);
+	}
+}
+
 static void test_cannot_start(void **state)
 {
 	struct runner_spec program = { .command = "/nonexistent/router",
@@ -430,21 +453,14 @@ static void test_killed_grader(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_ways),
-		cmocka_unit_test(test_arranged_later),
-		cmocka_unit_test(test_somebody_else),
-		cmocka_unit_test(test_no_program),
-		cmocka_unit_test(test_never_answers),
-		cmocka_unit_test(test_dies_at_once),
-		cmocka_unit_test(test_progress),
-		cmocka_unit_test(test_cannot_start),
-		cmocka_unit_test(test_ends_at_once),
-		cmocka_unit_test(test_stops_all),
-		cmocka_unit_test(test_only_with_needs),
-		cmocka_unit_test(test_slow_program),
-		cmocka_unit_test(test_killed_grader),
-		cmocka_unit_test(test_moments),
-		cmocka_unit_test(test_promiscuous),
+		cmocka_unit_test(test_ways),	      cmocka_unit_test(test_arranged_later),
+		cmocka_unit_test(test_somebody_else), cmocka_unit_test(test_no_program),
+		cmocka_unit_test(test_never_answers), cmocka_unit_test(test_dies_at_once),
+		cmocka_unit_test(test_progress),      cmocka_unit_test(test_cannot_start),
+		cmocka_unit_test(test_ends_at_once),  cmocka_unit_test(test_too_late),
+		cmocka_unit_test(test_stops_all),     cmocka_unit_test(test_only_with_needs),
+		cmocka_unit_test(test_slow_program),  cmocka_unit_test(test_killed_grader),
+		cmocka_unit_test(test_moments),	      cmocka_unit_test(test_promiscuous),
 	};
 
 	mem_adopt_jansson();
