@@ -11,9 +11,9 @@
 #include "base/banned.h"
 
 static const struct check *const files[] = {
-	checks_arp,  checks_resolve, checks_forward, checks_eth,    checks_ipv4,
-	checks_icmp, checks_error,   checks_lpm,     checks_frag,   checks_tcp,
-	checks_udp,  checks_perf,    checks_robust,  checks_minute,
+	checks_arp,  checks_resolve, checks_forward, checks_eth,     checks_ipv4,
+	checks_icmp, checks_error,   checks_lpm,     checks_frag,    checks_tcp,
+	checks_udp,  checks_perf,    checks_robust,  checks_lasting,
 };
 
 const struct check *check_at(size_t i)

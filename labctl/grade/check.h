@@ -53,7 +53,7 @@ struct check {
 /* One file's rows, which end with an all-zero one. */
 extern const struct check checks_arp[], checks_resolve[], checks_forward[], checks_eth[],
 	checks_ipv4[], checks_icmp[], checks_error[], checks_lpm[], checks_frag[], checks_tcp[],
-	checks_udp[], checks_perf[], checks_robust[], checks_minute[];
+	checks_udp[], checks_perf[], checks_robust[], checks_lasting[];
 
 /* The i-th check of the catalogue; NULL after the last. */
 const struct check *check_at(size_t i);

@@ -133,6 +133,7 @@ static void on_frame(void *arg, const struct seen *s)
 	struct grader *g = arg;
 	uint8_t buf[128];
 
+	g->forwarded += (s->f.has & LAYER_IPV4) != 0;
 	if (!g->trial || !(s->f.has & LAYER_ARP) || s->f.arp.op != ARP_REQUEST)
 		return;
 	for (size_t i = 0; i < g->trial->n_answering; i++) {
@@ -242,7 +243,7 @@ static bool is_needed(const struct results *all, const struct result *r)
 /* What a check is about may be wrong in a way that hides nothing behind it. */
 static int note_blocks(struct grader *g, struct result *r, struct err *err)
 {
-	struct trial t = { .g = g, .check = r->check, .args = r->entry->args };
+	struct trial t = { .g = g, .check = r->check, .args = r->args };
 
 	r->blocks = r->verdict != VERDICT_PASS;
 	if (r->verdict != VERDICT_FAIL || !r->check->usable || !is_needed(g->results, r))
@@ -259,7 +260,7 @@ static int note_blocks(struct grader *g, struct result *r, struct err *err)
 
 static int try_check(struct grader *g, struct result *r, struct err *err)
 {
-	struct trial t = { .g = g, .check = r->check, .args = r->entry->args };
+	struct trial t = { .g = g, .check = r->check, .args = r->args };
 	uint64_t start = clock_mono_ns();
 
 	t.rng = rng_for(g->options->seed, r->id);

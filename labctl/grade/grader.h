@@ -47,7 +47,7 @@ struct place {
 struct result {
 	char *id; /* with #n when the stage uses the check more than once */
 	const struct check *check;
-	const struct stage_check *entry;
+	json_t *args; /* the stage's object; borrowed; NULL: the stage does not ask for it */
 	enum verdict verdict;
 	unsigned points, max_points;
 	char *reason;	  /* NULL when passed */
@@ -122,6 +122,7 @@ struct grader {
 	struct results *results; /* of the checks so far */
 	ino_t *earlier;		 /* packet sockets that were open before the program */
 	size_t n_earlier;
+	size_t forwarded;  /* IPv4 packets that came out of it so far */
 	bool no_udp;	   /* it asks for the neighbours of echo requests, but not of UDP */
 	bool hears_itself; /* it takes its own frames for those of others */
 	uint32_t *taken;   /* addresses that guests have had */

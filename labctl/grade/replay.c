@@ -46,7 +46,7 @@ int replay_pause(struct grader *g, struct err *err)
 
 static int one_round(struct grader *g, struct result *r, struct err *err)
 {
-	struct trial t = { .g = g, .check = r->check, .args = r->entry->args };
+	struct trial t = { .g = g, .check = r->check, .args = r->args };
 	int done = probe_forget(g->probe, err);
 
 	result_forget_lesson(r);

@@ -7,6 +7,7 @@
 
 #include "base/mem.h"
 #include "grade/check.h"
+#include "grade/fit.h"
 
 #include "base/banned.h"
 
@@ -33,7 +34,7 @@ static bool selects(const struct grader_options *o, bool family, const struct re
 {
 	if (o->ids)
 		return strv_has(o->ids, r->id);
-	if (!o->only || strcmp(r->id, o->only) == 0 || strcmp(r->entry->use, o->only) == 0)
+	if (!o->only || strcmp(r->id, o->only) == 0 || strcmp(r->check->id, o->only) == 0)
 		return true;
 	return family && str_starts(r->id, o->only) && r->id[strlen(o->only)] == '.';
 }
@@ -65,9 +66,33 @@ void result_forget_lesson(struct result *r)
 	r->fault_hint = NULL;
 }
 
+/* A check that the stage does not ask for, tried as if it stood last, by its defaults. */
+static int add_unasked(const struct stage *s, const struct check *c, struct results *ret,
+		       struct err *err)
+{
+	struct err why = { 0 };
+	struct result *r;
+
+	if (fit_check(c, s, NULL, &why) < 0) {
+		err_set(err, ERR_NOT_FOUND, 0,
+			"stage '%s' does not ask for '%s', nor can it be tried there: %.255s",
+			s->name, c->id, why.msg);
+		return -1;
+	}
+	r = array_push(ret->v, ret->n);
+	*r = (struct result){ .id = xstrdup(c->id),
+			      .check = c,
+			      .max_points = c->points,
+			      .verdict = VERDICT_PENDING,
+			      .selected = true };
+	mark_needed(ret);
+	return 0;
+}
+
 int results_make(const struct stage *s, const struct grader_options *o, struct results *ret,
 		 struct err *err)
 {
+	const struct check *unasked = o->only ? check_find(o->only) : NULL;
 	size_t selected = 0;
 
 	for (size_t i = 0; i < s->n_checks; i++) {
@@ -81,7 +106,7 @@ int results_make(const struct stage *s, const struct grader_options *o, struct r
 			all += same;
 			before += same && k <= i;
 		}
-		r->entry = e;
+		r->args = e->args;
 		r->id = all > 1 ? xasprintf("%s#%u", e->use, before) : xstrdup(e->use);
 		if (check_lookup(e->use, &r->check, err) < 0 ||
 		    check_args_valid(r->check, e->args, err) < 0)
@@ -98,6 +123,8 @@ int results_make(const struct stage *s, const struct grader_options *o, struct r
 	mark_needed(ret);
 	if (selected)
 		return 0;
+	if (unasked)
+		return add_unasked(s, unasked, ret, err);
 	if (!s->n_checks)
 		return err_set(err, ERR_STAGE, 0, "stage '%s' has no checks", s->name);
 	if (!o->only)

@@ -7,8 +7,9 @@
 #include "grade/grader.h"
 
 /* One pending result for each check of the stage; the chosen ones are marked, and those that they
- * need. ERR_STAGE: a check that does not exist; ERR_NOT_FOUND, ERR_USAGE: none is chosen. What *ret
- * has so far is the caller's. */
+ * need. `only` may name one that the stage does not ask for: it is the last then. ERR_STAGE: a
+ * check that does not exist; ERR_NOT_FOUND, ERR_USAGE: none is chosen, or it does not go with the
+ * stage. What *ret has so far is the caller's. */
 int results_make(const struct stage *s, const struct grader_options *o, struct results *ret,
 		 struct err *err) MUST_CHECK;
 /* What was told of it, before it is told anew. */

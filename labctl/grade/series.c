@@ -97,7 +97,7 @@ static struct frame any_protocol(struct trial *t, const struct path *p, size_t i
 
 struct series series_mixed(struct trial *t, const struct path *p, size_t n)
 {
-	struct series s = { .t = t, .p = *p };
+	struct series s = { .t = t, .p = *p, .window = SERIES_WINDOW };
 	auto_free size_t *sizes = all_sizes(t, path_room(p, 40), n);
 	size_t other = rng_range(&t->rng, 0, ARRAY_SIZE(others) - 1);
 
@@ -159,7 +159,7 @@ static void add_options(struct trial *t, struct frame *f, uint8_t n, bool record
 struct series series_options(struct trial *t, const struct path *p, size_t n, bool record)
 {
 	struct station from = place_station(p->from), to = place_station(p->to);
-	struct series s = { .t = t, .p = *p };
+	struct series s = { .t = t, .p = *p, .window = SERIES_WINDOW };
 	size_t room = path_room(p, 40), first = rng_range(&t->rng, 0, LENGTHS - 1);
 
 	if (!record && room > SMALL)
@@ -171,6 +171,19 @@ struct series series_options(struct trial *t, const struct path *p, size_t n, bo
 		/* Each length has its turn. */
 		add_options(t, &f, (uint8_t)(4 * (1 + (first + i) % LENGTHS)),
 			    record && (i + i / LENGTHS) % 2);
+		series_add(&s, &f);
+	}
+	return s;
+}
+
+struct series series_small(struct trial *t, const struct path *p, size_t n)
+{
+	struct station from = place_station(p->from), to = place_station(p->to);
+	struct series s = { .t = t, .p = *p, .window = SERIES_WINDOW_SMALL };
+
+	for (size_t i = 0; i < n; i++) {
+		struct frame f = trial_datagram(t, &from, &to, rng_range(&t->rng, MARK_LEN, 40));
+
 		series_add(&s, &f);
 	}
 	return s;
@@ -412,7 +425,7 @@ static bool lost_by_count(const struct series *s, struct str *out)
 
 static bool not_delivered(struct series *s)
 {
-	auto_str which_ones = { 0 };
+	auto_str which_ones = { 0 }, others_before = { 0 };
 	size_t first = 0;
 
 	if (!trial_alive(s->t, &s->p))
@@ -424,11 +437,13 @@ static bool not_delivered(struct series *s)
 		lost_by_count(s, &which_ones);
 	if (!which_ones.len)
 		describe(s, first, &which_ones);
+	if (s->before)
+		str_addf(&others_before, " and after %zu others", s->before);
 	return trial_fail(s->t,
-			  "of %zu datagrams to %s, sent %d at a time, the router did not deliver "
-			  "%zu: %s",
-			  s->n, ip4_text(s->p.to->ip).s, SERIES_WINDOW, s->lost,
-			  str_get(&which_ones));
+			  "of %zu datagrams to %s, sent %zu at a time%s, the router did not "
+			  "deliver %zu: %s",
+			  s->n, ip4_text(s->p.to->ip).s, s->window, str_get(&others_before),
+			  s->lost, str_get(&which_ones));
 }
 
 /* Sending them */
@@ -475,7 +490,7 @@ static bool run_window(struct series *s)
 {
 	/* Once something is lost, the others are there when they are. */
 	uint64_t patience = s->lost ? grader_silence_ns(s->t->g) : trial_patience_ns(s->t, 0);
-	size_t end = s->sent + SERIES_WINDOW < s->n ? s->sent + SERIES_WINDOW : s->n;
+	size_t end = s->sent + s->window < s->n ? s->sent + s->window : s->n;
 	struct err e = { 0 };
 
 	s->first = s->sent;

@@ -13,13 +13,16 @@
 
 /* At most so many are on their way at once: the buffer of a socket takes them as it is by
  * default. */
-#define SERIES_WINDOW 16
+#define SERIES_WINDOW	    16
+#define SERIES_WINDOW_SMALL 48
 
 struct series {
 	struct trial *t;
 	struct path p;
 	struct frame *out; /* what is sent, in this order */
 	size_t n;
+	size_t window;	 /* at most so many are on their way at once */
+	size_t before;	 /* so many others have passed through the router already; 0: unknown */
 	size_t *at;	 /* each one's place in the journal, once it was sent */
 	unsigned *times; /* how often each arrived */
 	size_t sent, got, lost;
@@ -45,6 +48,8 @@ void series_add(struct series *s, const struct frame *out);
  * ICMP and (as fragments) seven protocols more, in fragments, and with identification 0, with TTLs
  * from 8 to 40. Nothing of them makes a client's kernel answer. */
 struct series series_mixed(struct trial *t, const struct path *p, size_t n);
+/* n small datagrams of UDP. */
+struct series series_small(struct trial *t, const struct path *p, size_t n);
 /* n datagrams of UDP with 4 to 40 bytes of IP options: small ones, or, with `record`, of all sizes,
  * and some ask for the addresses of the routers on their way (record route), so that a router may
  * write into them. */

@@ -129,14 +129,25 @@ broken() { printf 'python3 %s/tests/routers/stage1_mutants.py %s' "$LABCTL_TREE"
 	[ "$(jq -r '.checks[0].output' <<<"$output" | head -1)" = 'hullo ?' ]
 }
 
+@test "--only: a check that the stage does not ask for" {
+	try C --only robust.thousand --run "$(broken robust-thousand-stops)"
+	expect 1
+	expect_out 'FAIL  robust.thousand' '0 of 1 passed'
+	try C --only icmp.echo.fields --run "$(broken ipv4-ttl-kept)"
+	expect 0
+	expect_out '1 of 1 passed'
+	try C --only lpm.default --run true
+	expect 6 "stage 'two' does not ask for 'lpm.default', nor can it be tried there"
+}
+
 @test "--replay: a check's frames again and again, for a program in another terminal" {
 	try C --replay ipv4.ttl --run true
 	expect 2 '--replay or --run, not both' 'labctl --lab t-chk run -- COMMAND'
 	try C --replay ipv4.tll
 	expect 6 "there is no check 'ipv4.tll'" "did you mean 'ipv4.ttl'?"
 	[ -z "$output" ]
-	try C --replay icmp.echo
-	expect 6 "stage 'two' has no check 'icmp.echo'"
+	try C --replay lpm.match
+	expect 6 "stage 'two' does not ask for 'lpm.match', nor can it be tried there" 'routes'
 	[ -z "$output" ]
 	PYTHONUNBUFFERED=1 background "$BATS_TEST_TMPDIR/router" 'routing between' \
 		"$LABCTL_BIN" --lab t-chk run -- python3 "$LABCTL_TREE/tests/routers/stage1_mutants.py" ipv4-ttl-kept

@@ -86,7 +86,7 @@ static void test_stages(void **state)
 		}
 	}
 	for (size_t m = 0; (c = check_at(m)); m++) {
-		/* For stages of teachers who have the time: see test_grade_minute.c. */
+		/* For stages of teachers who have the time: see test_grade_lasting.c. */
 		if (!used[m] && strcmp(c->id, "robust.minute") != 0)
 			fail_msg("no stage uses '%s'", c->id);
 	}

@@ -183,6 +183,8 @@ static const struct {
 	  "the router answers a request whose hardware length is not 6" },
 	{ F_ARP_PLEN, 16, "an ARP request with protocol length 16",
 	  "the router answers a request whose protocol length is not 4" },
+	{ F_ARP_OP, 9, "an ARP packet with opcode 9",
+	  "the router answers an ARP packet whose opcode is neither request (1) nor reply (2)" },
 };
 
 #define MALFORMED (ARRAY_SIZE(malformed) + 1)

@@ -149,13 +149,46 @@ static const struct {
 	  "of stations: every router of the group would forward it" },
 };
 
-#define NOT_OURS (ARRAY_SIZE(elsewhere) + 1)
+/* What is on every network, and is neither ARP nor IPv4. */
+static const struct {
+	uint64_t mac;
+	uint16_t type; /* below 1536 it is a length: IEEE 802.3 */
+	const char *name, *sentence;
+} foreign[] = {
+	{ 0x333300000002, 0x86dd, "an IPv6 frame",
+	  "the router sends an IPv6 frame on: the EtherType says which protocol follows, and yours "
+	  "are 0x0800 and 0x0806" },
+	{ 0x0180c2000000, 38,
+	  "a frame of a switch (IEEE 802.3, a length in place of the EtherType)",
+	  "the router sends a frame on that is neither ARP nor IPv4" },
+};
+
+#define NOT_OURS (ARRAY_SIZE(elsewhere) + ARRAY_SIZE(foreign) + 1)
+
+static struct taboo foreign_frame(struct trial *t, const struct path *p, size_t i)
+{
+	struct taboo v = { .at = p->from,
+			   .name = foreign[i].name,
+			   .sentence = foreign[i].sentence,
+			   .answer = { .mark = true } };
+
+	v.stimulus = (struct frame){ .has = LAYER_ETH,
+				     .eth.dst = mac_from_number(foreign[i].mac),
+				     .eth.src = p->from->mac,
+				     .eth.type = foreign[i].type,
+				     .payload = trial_bytes(t, 48),
+				     .payload_len = 48 };
+	v.answer.frame = v.stimulus;
+	return v;
+}
 
 static void not_ours(struct trial *t, const struct path *p, struct taboo v[NOT_OURS])
 {
 	struct station from = place_station(p->from), to = place_station(p->to);
-	struct taboo *echo = &v[ARRAY_SIZE(elsewhere)];
+	struct taboo *echo = &v[NOT_OURS - 1];
 
+	for (size_t i = 0; i < ARRAY_SIZE(foreign); i++)
+		v[ARRAY_SIZE(elsewhere) + i] = foreign_frame(t, p, i);
 	for (size_t i = 0; i < ARRAY_SIZE(elsewhere); i++) {
 		struct macaddr mac =
 			elsewhere[i].mac ? mac_from_number(elsewhere[i].mac) : trial_random_mac(t);

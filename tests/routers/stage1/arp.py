@@ -128,6 +128,14 @@ def forgive(offset, good):
         old(self, interface, bytes(data))
 
 
+@mutant("arp.malformed", "whose opcode is neither request (1) nor reply (2)")
+def arp_malformed_opcode():
+    @around(ref.Neighbours, "receive")
+    def receive(old, self, interface, data):
+        other = len(data) >= 28 and data[7] != ref.ARP_REPLY
+        old(self, interface, data[:7] + bytes([ref.ARP_REQUEST]) + data[8:] if other else data)
+
+
 @mutant("arp.malformed", "whose hardware type is not Ethernet")
 def arp_malformed_hardware():
     forgive(0, b"\0\1")

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Broken routers for stage1: Ethernet."""
 import struct
+import sys
 
 import stage1_reference as ref
 from lib.mutants import around, mutant
@@ -90,6 +91,34 @@ def eth_other_multicast():
 @mutant("eth.other", "addressed to another station's MAC")
 def eth_other_net2():
     accept(lambda interface, frame: interface.name == "net2" and not frame[0] & 1)
+
+
+def on_other_types(treat):
+    @around(ref.Router, "receive")
+    def receive(old, self, interface, frame):
+        if frame[12:14] not in (b"\x08\0", b"\x08\x06"):
+            treat(self, interface, frame)
+        else:
+            old(self, interface, frame)
+
+
+@mutant("eth.other", "your program ended (exit code 7) while this was tried")
+def eth_other_ends_at_ipv6():
+    on_other_types(lambda self, interface, frame: sys.exit(7) if frame[12:14] == b"\x86\xdd" else None)
+
+
+@mutant("eth.other", "your program ended (exit code 7) while this was tried")
+def eth_other_ends_at_length():
+    on_other_types(lambda self, interface, frame: sys.exit(7) if frame[12] < 6 else None)
+
+
+@mutant("eth.other", "sends an IPv6 frame on")
+def eth_other_bridges():
+    def treat(self, interface, frame):
+        for other in self.interfaces:
+            if other is not interface:
+                other.send(frame[:6], 0x86dd, frame[14:])
+    on_other_types(treat)
 
 
 @mutant("eth.rewrite", "the source MAC is")

@@ -531,3 +531,35 @@ def ipv4_forward_three_protocols():
 @mutant("ipv4.checksum ipv4.preserve", "those with IP options")
 def ipv4_preserve_drops_options():
     lose(lambda packet: packet.header_length > 20)
+
+
+def after_thousand(treat):
+    """treat() in place of each forwarded packet behind the thousandth."""
+    count = [0]
+
+    @around(ref.Router, "forward")
+    def forward(old, self, packet):
+        count[0] += 1
+        if count[0] <= 1000 or treat():
+            old(self, packet)
+
+
+@mutant("robust.thousand", "the router did not deliver")
+def robust_thousand_stops():
+    after_thousand(lambda: False)
+
+
+@mutant("robust.thousand", "your program ended (exit code 1) while this was tried: IndexError")
+def robust_thousand_ends():
+    table = []
+    after_thousand(lambda: table[0])
+
+
+@mutant("robust.thousand", "the router did not deliver")
+def robust_thousand_one_in_hundred():
+    count = [0]
+
+    def treat():
+        count[0] += 1
+        return count[0] % 30
+    after_thousand(treat)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* test_grade_minute.c - robust.minute, in a hurry: routers that work at first and then no more. */
+/* test_grade_lasting.c - robust.minute, in a hurry: routers that work at first and then no more. */
 #include <sys/stat.h>
 
 #include "base/str.h"

@@ -1,10 +1,44 @@
 /* SPDX-License-Identifier: MIT */
-/* minute.c - a check of time: what works now works in a minute. */
+/* lasting.c - what works at first works later: after a thousand datagrams, after a minute. */
 #include "base/mem.h"
 #include "grade/fit.h"
+#include "grade/series.h"
 #include "grade/trial.h"
 
 #include "base/banned.h"
+
+/* robust.thousand */
+
+#define PACKETS	    1200 /* counted from the first check on */
+#define PACKETS_MIN 100	 /* ... so many of them here */
+#define PACKETS_MAX 100000
+
+static bool half(struct trial *t, const struct path *p, size_t n)
+{
+	size_t before = t->g->forwarded;
+	auto_series s = series_small(t, p, n);
+
+	s.before = before;
+	return series_run(&s, F(IPV4_SRC) | F(IPV4_DST) | F(PAYLOAD)) && series_came_once(&s);
+}
+
+static bool robust_thousand(struct trial *t)
+{
+	long long packets = PACKETS;
+	struct path p, back;
+	size_t n;
+
+	/* Who does it wrong at once has nothing that could change. */
+	if (trial_waits_for(t, "ipv4.forward") || !trial_path(t, &p) ||
+	    !trial_number(t, "packets", PACKETS_MIN, PACKETS_MAX, &packets))
+		return false;
+	back = path_back(&p);
+	n = (size_t)packets > t->g->forwarded + PACKETS_MIN ? (size_t)packets - t->g->forwarded
+							    : PACKETS_MIN;
+	return half(t, &p, n / 2) && half(t, &back, n - n / 2);
+}
+
+/* robust.minute */
 
 #define SECONDS	    65
 #define SECONDS_MAX 3600
@@ -80,7 +114,25 @@ static bool robust_minute(struct trial *t)
 	return still_answers(t, &c);
 }
 
-const struct check checks_minute[] = {
+const struct check checks_lasting[] = {
+	{
+		.id = "robust.thousand",
+		.title = "delivers the thousandth datagram like the first",
+		.rfc = "RFC 1812 5.2",
+		.needs = "ipv4.forward",
+		.args = "from to packets",
+		.points = 1,
+		.hints = { "What in your program changes with every packet?",
+			   "Counters that reach the end of their field, lists that nobody clears, "
+			   "files that are opened for each packet, a queue that is never emptied.",
+			   "Print the length of each of your lists and tables once in a hundred "
+			   "packets, and see which one grows." },
+		.explain = "A router that has worked for a minute has passed on thousands of "
+			   "packets. Those of the checks\n"
+			   "before count; this one sends as many small datagrams, there and back, "
+			   "as are missing to 1,200.",
+		.run = robust_thousand,
+	},
 	{
 		.id = "robust.minute",
 		.title = "does after a minute what it did at first",
