@@ -93,16 +93,20 @@ else
 fi
 LABCTL_TEST_WORLD=$(mktemp -d)
 export LABCTL_TEST_WORLD
-trap 'rm -rf "$LABCTL_TEST_WORLD"' EXIT
+rows=()
+# Rows that still run end with this; each is a process group of its own.
+trap 'kill -TERM -- "${rows[@]/#/-}" 2>/dev/null || :; rm -rf "$LABCTL_TEST_WORLD"' EXIT
 bash tests/leftovers.sh --remember
 
-# Unit tests live in namespaces and directories of their own and mostly wait: side by side, as the
-# linters. The rest share the host and the engine: labs in one row, and beside it another of what
-# has worlds of its own. What is left behind comes last.
-together=() labs=() others=() last=()
+# Unit tests live in namespaces and directories of their own: side by side, as many as the cores
+# bear. The rest share the host and the engine and mostly wait: labs in one row, beside it one of
+# what has labs of its own names, and one of what needs no lab. What is left behind comes last.
+together=() labs=() others=() lone=() last=()
 for file in "${files[@]}"; do
 	case $file in
-	build/* | tests/lint/*) together+=("$file") ;;
+	build/*) together+=("$file") ;;
+	tests/lint/* | tests/netport/* | tests/cli/*) lone+=("$file") ;;
+	tests/lab/grade.bats | tests/lab/check.bats) others+=("$file") ;;
 	tests/lab/* | tests/docker/*) labs+=("$file") ;;
 	tests/leftovers.sh) last+=("$file") ;;
 	*) others+=("$file") ;;
@@ -111,16 +115,24 @@ done
 status=0
 run() { [ $# -eq 0 ] || prove --timer --failures --comments --exec tests/tap.sh "$@"; }
 
+# row COMMAND...: in the background, what it prints in a file of its own
+row() {
+	set -m
+	"$@" >"$LABCTL_TEST_WORLD/row${#rows[@]}" 2>&1 </dev/null &
+	set +m
+	rows+=($!)
+}
+
 if [ ${#together[@]} -gt 0 ]; then
 	run --jobs 4 "${together[@]}" || status=1
 fi
-beside=$LABCTL_TEST_WORLD/others
-set -m # a process group of its own, which ends with this one
-run "${others[@]}" >"$beside" 2>&1 </dev/null &
-set +m
-trap 'kill -TERM -- -$! 2>/dev/null || :; rm -rf "$LABCTL_TEST_WORLD"' EXIT
+row run "${others[@]}"
+row run "${lone[@]}"
 run "${labs[@]}" || status=1
-wait $! || status=1
-cat "$beside"
+for i in "${!rows[@]}"; do
+	wait "${rows[i]}" || status=1
+	cat "$LABCTL_TEST_WORLD/row$i"
+done
+rows=()
 run "${last[@]}" || status=1
 exit $status
