@@ -154,6 +154,19 @@ static bool asks_for_echo(struct trial *t, const struct path *p)
 	return t->g->no_udp;
 }
 
+static bool asked_there_only(struct trial *t, const struct path *p, const struct frame *out,
+			     const struct want *question, size_t start)
+{
+	if (!trial_count(t, p->from, question, start))
+		return true;
+	story_note(t, out, NULL, NULL);
+	return trial_fail(t,
+			  "the router asks who has %s on the network of %s, too, where nobody can "
+			  "have it: it asks on the network that the address belongs to, and on no "
+			  "other",
+			  ip4_text(question->frame.arp.tpa).s, p->from->client->name);
+}
+
 static bool resolves(struct trial *t, const struct path *p)
 {
 	struct station from = place_station(p->from), guest;
@@ -179,7 +192,7 @@ static bool resolves(struct trial *t, const struct path *p)
 	reply = arp_tell(&guest, &(struct station){ p->to, p->to->router_ip, p->to->router_mac });
 	/* The second goes to whom the router knows. */
 	return trial_send(t, p->to, &reply) && reaches(t, p, &guest) && reaches(t, p, &guest) &&
-	       asked_slowly(t, &guest, start);
+	       asked_slowly(t, &guest, start) && asked_there_only(t, p, &out, &question, start);
 }
 
 static bool arp_resolve(struct trial *t)
@@ -194,10 +207,10 @@ static bool arp_resolve(struct trial *t)
 
 /* arp.queue */
 
-/* A datagram that waits for a neighbour's MAC. */
+/* Datagrams that wait for a neighbour's MAC; the first need not be kept. */
 struct waiting {
 	struct station guest;
-	struct frame out;
+	struct frame first, out;
 };
 
 /* Two datagrams to an unknown neighbour: the second is the one that must wait. */
@@ -205,14 +218,13 @@ static bool put_aside(struct trial *t, const struct path *p, size_t len, struct 
 {
 	struct station from = place_station(p->from);
 	struct want question;
-	struct frame first;
 
 	if (!trial_guest(t, p->to, &ret->guest))
 		return false;
-	first = something(t, &from, &ret->guest, 32);
+	ret->first = something(t, &from, &ret->guest, 32);
 	ret->out = something(t, &from, &ret->guest, len);
 	question = question_about(&ret->guest);
-	if (!trial_send(t, p->from, &first))
+	if (!trial_send(t, p->from, &ret->first))
 		return false;
 	if (!trial_await(t, p->to, &question) && trial_waits_for(t, "arp.resolve"))
 		return false;
@@ -290,6 +302,29 @@ static bool once(struct trial *t, const struct path *p, const struct waiting *w,
 		n);
 }
 
+/* The place in the journal of what became of it; that of its end: nothing. */
+static size_t arrival(const struct trial *t, const struct place *at, const struct frame *out)
+{
+	const struct want trace = want_trace(out);
+	size_t i = 0;
+
+	while (i < probe_count(t->g->probe) && (probe_get(t->g->probe, i)->port != at->port ||
+						!want_means(&trace, probe_get(t->g->probe, i))))
+		i++;
+	return i;
+}
+
+static bool in_order(struct trial *t, const struct path *p, const struct waiting *w)
+{
+	size_t first = arrival(t, p->to, &w->first);
+
+	if (first == probe_count(t->g->probe) || first < arrival(t, p->to, &w->out))
+		return true;
+	story_note(t, &w->first, &probe_get(t->g->probe, first)->f, NULL);
+	return trial_fail(t, "the router sends datagrams that waited for the ARP reply in another "
+			     "order than they came in: the one that waited longest goes first");
+}
+
 /* Two neighbours that nobody knows yet: the second answers first. */
 static bool keeps(struct trial *t, const struct path *p, size_t len)
 {
@@ -306,7 +341,7 @@ static bool keeps(struct trial *t, const struct path *p, size_t len)
 		return false;
 	return trial_alive_or(t, p, deaf) && comes_out(t, p, &other, &known) &&
 	       comes_out(t, p, &one, &known) && trial_alive(t, &back) && once(t, p, &one, &known) &&
-	       once(t, p, &other, &known);
+	       once(t, p, &other, &known) && in_order(t, p, &one) && in_order(t, p, &other);
 }
 
 static struct want echo_reply(const struct frame *request, uint32_t to)

@@ -128,6 +128,31 @@ def forgive(offset, good):
         old(self, interface, bytes(data))
 
 
+@mutant("arp.resolve", "on the network of client1, too, where nobody can have it")
+def arp_resolve_everywhere():
+    interfaces = []
+
+    @around(ref.Interface, "__init__")
+    def init(old, self, description):
+        old(self, description)
+        interfaces.append(self)
+
+    @around(ref.Neighbours, "transmit")
+    def transmit(old, self, interface, operation, to_mac, target_mac, target):
+        for other in interfaces if operation == ref.ARP_REQUEST else [interface]:
+            old(self, other, operation, to_mac, target_mac, target)
+
+
+@mutant("arp.queue", "in another order than they came in")
+def arp_queue_last_first():
+    @around(ref.Neighbours, "receive")
+    def receive(old, self, interface, data):
+        for (at, _), (packets, *_) in self.waiting.items():
+            if at is interface:
+                packets.reverse()
+        old(self, interface, data)
+
+
 @mutant("arp.malformed", "whose opcode is neither request (1) nor reply (2)")
 def arp_malformed_opcode():
     @around(ref.Neighbours, "receive")
