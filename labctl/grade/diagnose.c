@@ -3,11 +3,13 @@
 #include "grade/diagnose.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include <linux/if_ether.h>
 
 #include "base/mem.h"
 #include "grade/field.h"
+#include "grade/trial.h"
 #include "net/link.h"
 #include "net/packetsock.h"
 
@@ -126,12 +128,15 @@ void diagnose_begin(struct grader *g)
 		*array_push(g->earlier, g->n_earlier) = v[i].inode;
 }
 
-/* Is b the datagram a, sent once more with less time to live? */
+/* Is b the datagram a, sent once more with less time to live? Many have the same identification:
+ * 0. */
 static bool goes_round(const struct seen *a, const struct seen *b)
 {
 	return a->port == b->port && b->f.has & LAYER_IPV4 && a->f.ipv4.id == b->f.ipv4.id &&
 	       a->f.ipv4.src == b->f.ipv4.src && a->f.ipv4.dst == b->f.ipv4.dst &&
-	       a->f.ipv4.offset == b->f.ipv4.offset && b->f.ipv4.ttl < a->f.ipv4.ttl;
+	       a->f.ipv4.offset == b->f.ipv4.offset && b->f.ipv4.ttl < a->f.ipv4.ttl &&
+	       a->f.payload_len == b->f.payload_len && a->f.payload_len >= MARK_LEN &&
+	       memcmp(a->f.payload, b->f.payload, a->f.payload_len) == 0;
 }
 
 static bool is_own_echo(const struct grader *g, size_t i)
