@@ -206,10 +206,9 @@ char *diagnose_program(struct grader *g, bool *ret_sockets)
 	if (g->hears_itself)
 		str_addf(&text,
 			 "%sYour program takes frames that it has sent itself for somebody else's: "
-			 "a "
-			 "packet socket shows these, too. Skip frames of packet type "
-			 "PACKET_OUTGOING "
-			 "(recvfrom() tells the type), and those that are not addressed to you.",
+			 "a packet socket shows what other sockets send on its interface. Skip "
+			 "frames of packet type PACKET_OUTGOING (recvfrom() tells the type), and "
+			 "those that are not addressed to you.",
 			 text.len ? " " : "");
 	return text.len ? str_steal(&text) : NULL;
 }

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "grade/checks/resolve.h"
 #include "grade/complaint.h"
 #include "grade/fit.h"
 
@@ -140,7 +141,7 @@ static bool icmp_host_unreachable(struct trial *t)
 	c.at = p.from;
 	c.from = p.from->router_ip;
 	c.about = trial_datagram(t, &from, &silent, 32);
-	if (!trial_complaint(t, &c))
+	if (!trial_complaint(t, &c) || !asked_slowly(t, &silent, 0))
 		return false;
 	/* Who does not forget says it at the next look at the clock, or as often as a limit allows. */
 	if (probe_wait(t->g->probe, AGAIN_MS * NS_PER_MS, NULL, NULL, &e) < 0)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* lasting.c - what works at first works later: after a thousand datagrams, after a minute. */
 #include "base/mem.h"
+#include "grade/checks/resolve.h"
 #include "grade/fit.h"
 #include "grade/series.h"
 #include "grade/trial.h"
@@ -111,7 +112,7 @@ static bool robust_minute(struct trial *t)
 				   i + 1);
 		return false;
 	}
-	return still_answers(t, &c);
+	return asked_slowly(t, &c.late, 0) && still_answers(t, &c);
 }
 
 const struct check checks_lasting[] = {

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* resolve.c - checks of the Address Resolution Protocol: what the router asks, and remembers. */
+#include "grade/checks/resolve.h"
+
 #include "base/mem.h"
 #include "grade/story.h"
-#include "grade/trial.h"
 
 #include "base/banned.h"
 
@@ -56,8 +57,7 @@ static const char deaf[] =
 	"while the router waits for an ARP reply it does nothing else: it must put "
 	"the packet aside and go on with whatever arrives meanwhile";
 
-/* At most one question a second about this station, among the frames since `start`. */
-static bool asked_slowly(struct trial *t, const struct station *silent, size_t start)
+bool asked_slowly(struct trial *t, const struct station *silent, size_t start)
 {
 	struct want question = question_about(silent);
 	uint64_t last = 0;
@@ -173,6 +173,7 @@ static bool resolves(struct trial *t, const struct path *p)
 	struct frame out, reply;
 	size_t start = probe_count(t->g->probe);
 	struct want question;
+	bool told;
 
 	if (!trial_guest(t, p->to, &guest))
 		return false;
@@ -186,8 +187,12 @@ static bool resolves(struct trial *t, const struct path *p)
 	if (!trial_await(t, p->to, &question) && !asked_in_host_order(t, &guest) &&
 	    asks_for_echo(t, p))
 		return resolves(t, p);
-	if (t->reason || !trial_expect(t, p->to, &question))
+	told = t->reason != NULL;
+	if (told || !trial_expect(t, p->to, &question)) {
+		/* ... and not the echo request that was tried since. */
+		story_note(t, &out, NULL, told ? NULL : p->to);
 		return false;
+	}
 	trial_answer(t, &guest);
 	reply = arp_tell(&guest, &(struct station){ p->to, p->to->router_ip, p->to->router_mac });
 	/* The second goes to whom the router knows. */
