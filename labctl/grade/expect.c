@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "grade/loss.h"
 #include "grade/special.h"
 #include "grade/story.h"
 
@@ -159,13 +160,13 @@ static void note_unanswered(struct trial *t, const struct place *at, const struc
 	t->unanswered_ns = probe_get(t->g->probe, t->since)->ns;
 }
 
-/* Waits; NULL when nothing came (then *ret_error tells whether the wait itself failed). */
-static const struct seen *await(struct trial *t, const struct place *at, const struct want *w,
-				bool *ret_error)
+/* NULL when nothing came (then *ret_error tells whether the wait itself failed). */
+static const struct seen *await_for(struct trial *t, const struct place *at, const struct want *w,
+				    uint64_t patience_ns, bool *ret_error)
 {
 	struct waiting wait = { .t = t, .at = at, .w = w, .from = t->since };
 	struct err e = { 0 };
-	int r = probe_wait(t->g->probe, trial_patience_ns(t, w->patience_ms), arrived, &wait, &e);
+	int r = probe_wait(t->g->probe, patience_ns, arrived, &wait, &e);
 
 	*ret_error = r < 0;
 	if (r < 0)
@@ -173,6 +174,30 @@ static const struct seen *await(struct trial *t, const struct place *at, const s
 	else if (!wait.found)
 		note_unanswered(t, at, w);
 	return wait.found;
+}
+
+/* Waits. What was perhaps lost, as the router loses others, is sent again; who has a patience of
+ * his own does that himself. */
+static const struct seen *await(struct trial *t, const struct place *at, const struct want *w,
+				bool *ret_error)
+{
+	uint64_t full = trial_patience_ns(t, w->patience_ms), brief = grader_silence_ns(t->g);
+	struct loss l;
+	bool known = !w->patience_ms && loss_is_known(t->g) && loss_suspect(t, at, w, &l) &&
+		     loss_is_forgiven(t, &l);
+	const struct seen *s = await_for(t, at, w, known ? brief : full, ret_error);
+
+	if (s || *ret_error || w->patience_ms || ended(t->g) || !loss_suspect(t, at, w, &l) ||
+	    !loss_is_forgiven(t, &l)) {
+		*ret_error = t->verdict == VERDICT_ERROR;
+		return s;
+	}
+	for (int i = 0; i < LOSS_TRIES && !s && !*ret_error; i++) {
+		*ret_error = !loss_send_again(t, &l);
+		if (!*ret_error)
+			s = await_for(t, at, w, i + 1 < LOSS_TRIES ? brief : full, ret_error);
+	}
+	return s;
 }
 
 static bool program_ended(struct trial *t)
@@ -232,6 +257,8 @@ static bool nothing_came(struct trial *t, const struct place *at, const struct w
 	if (ended(t->g))
 		return program_ended(t);
 	story_note(t, w->mark ? &w->frame : NULL, NULL, at);
+	if (loss_is_cause(t, at, w) || t->verdict == VERDICT_ERROR)
+		return false;
 	trial_fail(t, "%s", w->missing);
 	set_compared(t, one_line(&w->frame, false), json_pack("{s:s}", "frame", "nothing"));
 	return false;
@@ -376,7 +403,8 @@ static bool timed_await(struct trial *t, const struct place *at, const struct wa
 	if (!trial_await(t, at, w))
 		return false;
 	took = clock_mono_ns() - start;
-	if (took > t->g->slowest_ns)
+	/* What was lost is not slow. */
+	if (took > t->g->slowest_ns && !loss_is_known(t->g))
 		t->g->slowest_ns = took;
 	return true;
 }
@@ -444,6 +472,8 @@ bool trial_alive_or(struct trial *t, const struct path *p, const char *lesson)
 	if (ended(t->g))
 		return program_ended(t);
 	story_note(t, NULL, NULL, p->from);
+	if (loss_is_cause(t, NULL, NULL) || t->verdict == VERDICT_ERROR)
+		return false;
 	return trial_fail(t, "%s", lesson);
 }
 
@@ -495,14 +525,20 @@ bool trial_forbid(struct trial *t, const struct path *p, const struct taboo *v, 
 		if (!alive && t->verdict != VERDICT_ERROR)
 			story_note(t, &v[i].stimulus, NULL, NULL);
 		if (!alive && t->verdict != VERDICT_ERROR && !ended(t->g))
-			return trial_fail(t, "after %s the router no longer does its work",
-					  v[i].name);
+			return loss_is_cause(t, NULL, NULL)
+				       ? false
+				       : trial_fail(t,
+						    "after %s the router no longer does its work",
+						    v[i].name);
 	}
 	if (t->verdict == VERDICT_ERROR)
 		return false;
+	if (!alive && ended(t->g))
+		return program_ended(t);
 	if (!alive)
-		return ended(t->g) ? program_ended(t)
-				   : trial_fail(t, "the router no longer does its work");
+		return loss_is_cause(t, NULL, NULL)
+			       ? false
+			       : trial_fail(t, "the router no longer does its work");
 	if (!listen_on(t))
 		return false;
 	if (ended(t->g))

@@ -26,6 +26,16 @@ enum life {
 	LIFE_ARP,     /* it answers who-has for its address */
 };
 
+/* Plain packets that were sent, and how many of them did not come: see loss.h. */
+enum loss_kind {
+	LOSS_FORWARD,
+	LOSS_ECHO,
+	LOSS_KINDS
+};
+struct losses {
+	size_t n, lost;
+};
+
 /* A client's interface: where the grader sends and listens. */
 struct place {
 	const struct stage_client *client;
@@ -125,7 +135,8 @@ struct grader {
 	size_t forwarded;  /* IPv4 packets that came out of it so far */
 	bool no_udp;	   /* it asks for the neighbours of echo requests, but not of UDP */
 	bool hears_itself; /* it takes its own frames for those of others */
-	uint32_t *taken;   /* addresses that guests have had */
+	struct losses losses[LOSS_KINDS];
+	uint32_t *taken; /* addresses that guests have had */
 	size_t n_taken;
 	uint64_t answer_ns;  /* how long an answer is waited for */
 	uint64_t slowest_ns; /* the slowest answer of a control so far */

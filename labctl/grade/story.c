@@ -103,8 +103,8 @@ void story_close(struct trial *t)
 	struct evidence *e = &t->evidence;
 	const struct seen *last = NULL;
 
-	e->end = probe_count(t->g->probe);
-	e->end_ns = clock_real_ns();
+	e->end = t->end ? t->end : probe_count(t->g->probe);
+	e->end_ns = t->end ? t->end_ns : clock_real_ns();
 	if (t->stimulus < e->end)
 		last = probe_get(t->g->probe, t->stimulus);
 	if (!e->about || !is_there(t, e->about))

@@ -348,6 +348,7 @@ bool trial_send(struct trial *t, const struct place *at, const struct frame *f)
 	if (replay_pause(t->g, &e) < 0)
 		return trial_error(t, &e);
 	t->since = t->stimulus = probe_count(t->g->probe);
+	t->end = 0;
 	if (probe_send(t->g->probe, at->port, buf, n, &e) < 0)
 		return trial_error(t, &e);
 	return true;

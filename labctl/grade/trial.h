@@ -59,8 +59,10 @@ struct trial {
 	bool late;		   /* it came, after the time: the reason says so */
 	struct station *answering; /* guests that the grader answers ARP for */
 	size_t n_answering;
-	size_t since;	    /* journal position of the last stimulus */
-	size_t stimulus;    /* ... that was no control */
+	size_t since;	 /* journal position of the last stimulus */
+	size_t stimulus; /* ... that was no control */
+	size_t end;	 /* what comes behind in the journal is no part of the lesson; 0: all is */
+	uint64_t end_ns; /* CLOCK_REALTIME: then */
 	uint8_t **payloads; /* owned */
 	size_t n_payloads;
 };

@@ -4,6 +4,7 @@
 
     stage1_mutants.py NAME             run that router
     stage1_mutants.py --later NAME     run one that works at first (robust.minute)
+    stage1_mutants.py --losing NAME    run one that loses packets
     stage1_mutants.py --list           a line each: name, tab, checks it must fail, tab, words of the lesson
 """
 import json
@@ -16,6 +17,7 @@ import stage1.arp, stage1.eth, stage1.ipv4, stage1.icmp  # noqa: E401, E402, F40
 import stage1_reference as ref  # noqa: E402
 from lib.mutants import MUTANTS  # noqa: E402
 from stage1.later import LATER  # noqa: E402
+from stage1.losing import LOSING  # noqa: E402
 
 
 def main():
@@ -25,8 +27,10 @@ def main():
         return
     if sys.argv[1:2] == ["--later"]:
         LATER[sys.argv[2]]()
+    elif sys.argv[1:2] == ["--losing"]:
+        LOSING[sys.argv[2]]()
     elif len(sys.argv) != 2 or sys.argv[1] not in MUTANTS:
-        sys.exit("usage: stage1_mutants.py NAME | --later NAME | --list")
+        sys.exit("usage: stage1_mutants.py NAME | --later NAME | --losing NAME | --list")
     else:
         MUTANTS[sys.argv[1]][2]()
     with open(os.environ["LAB_FILE"]) as file:
