@@ -14,6 +14,7 @@
 #include "base/fs.h"
 #include "base/mem.h"
 #include "base/str.h"
+#include "grade/probe.h"
 
 #include "base/banned.h"
 
@@ -21,8 +22,11 @@
 static bool read_process(pid_t pid, struct process *ret)
 {
 	auto_free char *path = xasprintf("/proc/%d/stat", (int)pid), *text = NULL;
-	unsigned long pages;
+	unsigned long pages, own, system;
+	long children, children_system;
 	int parent, group;
+	uint64_t ticks;
+	char state;
 	const char *p;
 
 	if (fs_read(path, 4096, &text, NULL, ERR_IGNORED) < 0)
@@ -30,11 +34,18 @@ static bool read_process(pid_t pid, struct process *ret)
 	/* The name, in parentheses, may hold anything. */
 	p = strrchr(text, ')');
 	if (!p || sscanf(p + 1,
-			 " %*c %d %d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %*d "
+			 " %c %d %d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu %ld %ld %*d %*d %*d "
 			 "%*d %*u %*u %lu",
-			 &parent, &group, &pages) != 3)
+			 &state, &parent, &group, &own, &system, &children, &children_system,
+			 &pages) != 8)
 		return false;
-	*ret = (struct process){ pid, parent, group, pages * (size_t)sysconf(_SC_PAGESIZE) };
+	ticks = own + system + (uint64_t)children + (uint64_t)children_system;
+	*ret = (struct process){ .pid = pid,
+				 .parent = parent,
+				 .group = group,
+				 .resident = pages * (size_t)sysconf(_SC_PAGESIZE),
+				 .state = state,
+				 .cpu_ns = ticks * (NS_PER_S / (uint64_t)sysconf(_SC_CLK_TCK)) };
 	return true;
 }
 
@@ -83,4 +94,21 @@ size_t family_list(pid_t root, struct process **ret)
 	} while (n > before);
 	*ret = v;
 	return n;
+}
+
+bool family_is_stuck(struct family_work *w, uint64_t now_ns, uint64_t enough_ns, uint64_t idle_ns)
+{
+	auto_free struct process *v = NULL;
+	size_t n = family_list(w->root, &v);
+	uint64_t cpu_ns = 0;
+	bool busy = false;
+
+	for (size_t i = 0; i < n; i++) {
+		cpu_ns += v[i].cpu_ns;
+		busy = busy || (v[i].state != 'S' && v[i].state != 'Z');
+	}
+	if (!w->idle_since_ns || busy || cpu_ns != w->cpu_ns)
+		w->idle_since_ns = now_ns;
+	w->cpu_ns = cpu_ns;
+	return cpu_ns >= enough_ns || now_ns - w->idle_since_ns >= idle_ns;
 }

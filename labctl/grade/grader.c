@@ -448,6 +448,7 @@ static void say_who_answers(const struct grader *g, const char *who, struct resu
 static int run_program(struct grader *g, struct results *ret, struct err *err)
 {
 	auto_free char *who = NULL;
+	uint64_t start;
 	size_t alive;
 
 	if (prove_silence(g, &who, err) < 0)
@@ -457,12 +458,13 @@ static int run_program(struct grader *g, struct results *ret, struct err *err)
 		return 0;
 	}
 	diagnose_begin(g);
+	start = clock_mono_ns();
 	if (program_start(g, &alive, err) < 0)
 		return -1;
 	if (!alive && runner_alive(g->runner))
 		ret->notice =
 			xasprintf("Your program runs, but it answered nothing in %.0f seconds.",
-				  PROGRAM_READY_S * g->slowness);
+				  (double)(clock_mono_ns() - start) / 1e9);
 	if (!alive && !runner_alive(g->runner)) {
 		never_answered(g, ret);
 		return 0;
@@ -496,11 +498,12 @@ static int note_nobody(struct grader *g, struct results *all, const char *listen
 
 static int grade_running(struct grader *g, struct results *ret, struct err *err)
 {
+	const struct meeting_limit limit = { .ns = g->answer_ns };
 	auto_free char *listener = NULL;
 	size_t alive;
 	pid_t pid;
 
-	if (neighbours_meet(g, g->answer_ns, &alive, err) < 0 || try_all(g, ret, err) < 0)
+	if (neighbours_meet(g, &limit, &alive, err) < 0 || try_all(g, ret, err) < 0)
 		return -1;
 	if (!alive)
 		listener = diagnose_listener(g, &pid);

@@ -17,10 +17,17 @@
 
 struct grader;
 
-/* Asks on every network until the router has answered at every place, or for limit_ns; once it
+struct meeting_limit {
+	uint64_t ns;
+	bool (*in_vain)(
+		void *arg); /* asked while nobody answers: no use to wait on? NULL: there is */
+	void *arg;
+};
+
+/* Asks on every network until the router has answered at every place, or for that long; once it
  * has shown itself at one place, the others wait half a second more. Sets router_mac and life
  * of each place; *ret_alive: at how many places the router showed itself. */
-int neighbours_meet(struct grader *g, uint64_t limit_ns, size_t *ret_alive,
+int neighbours_meet(struct grader *g, const struct meeting_limit *limit, size_t *ret_alive,
 		    struct err *err) MUST_CHECK;
 
 #endif

@@ -10,11 +10,14 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "grade/diagnose.h"
+#include "grade/family.h"
 #include "grade/neighbour.h"
 #include "grade/trial.h"
 
 #include "base/banned.h"
 
+#define READY_NS    (PROGRAM_READY_S * NS_PER_S)
+#define IDLE_NS	    NS_PER_S
 #define STILL_MS    3000 /* a program that answers nothing for so long hangs */
 #define STILL_TURNS 4	 /* so often, if it sends something else meanwhile */
 
@@ -55,18 +58,30 @@ static int explain_start(const struct grader *g, const char *complaint, struct e
 		       : err_hint(err, "the command was: %.300s", spec->command);
 }
 
+static bool is_stuck(void *arg)
+{
+	return family_is_stuck(arg, clock_mono_ns(), READY_NS, IDLE_NS);
+}
+
 int program_start(struct grader *g, size_t *ret_alive, struct err *err)
 {
-	uint64_t first = (uint64_t)PROGRAM_READY_S * NS_PER_S;
-	uint64_t limit = (uint64_t)((double)first * g->slowness);
+	const struct meeting_limit first = { .ns = READY_NS };
+	struct family_work work = { 0 };
+	const struct meeting_limit more = {
+		.ns = (uint64_t)((double)READY_NS * (g->slowness - 1)),
+		.in_vain = is_stuck,
+		.arg = &work,
+	};
 	char line[200];
 
 	if (runner_start(g->options->program, g->probe, &g->runner, err) < 0 ||
-	    neighbours_meet(g, first, ret_alive, err) < 0)
+	    neighbours_meet(g, &first, ret_alive, err) < 0)
 		return -1;
-	/* On a busy computer it may take longer; but not if its sockets can hear nothing. */
-	if (!*ret_alive && runner_alive(g->runner) && limit > first && !diagnose_is_deaf(g) &&
-	    neighbours_meet(g, limit - first, ret_alive, err) < 0)
+	work.root = runner_pid(g->runner);
+	/* On a busy computer it may take longer; but not if its sockets can hear nothing, and not
+	 * if it is something else that it waits for. */
+	if (!*ret_alive && runner_alive(g->runner) && more.ns && !diagnose_is_deaf(g) &&
+	    neighbours_meet(g, &more, ret_alive, err) < 0)
 		return -1;
 	if (*ret_alive || runner_alive(g->runner))
 		return 0;
