@@ -476,6 +476,13 @@ static int run_program(struct grader *g, struct results *ret, struct err *err)
 		return -1;
 	if (runner_alive(g->runner))
 		note_diagnosis(g, ret);
+	if (g->hangs >= PROGRAM_HANGS && !ret->notice)
+		ret->notice = xasprintf("Your program stopped answering in %u checks, and was "
+					"started again each time: mend that first. To see where it "
+					"stays, start it by '%s run -- COMMAND', and send it a "
+					"check's frames from another terminal: '%s check --replay "
+					"ID'.",
+					g->hangs, g->arena->labctl, g->arena->labctl);
 	return 0;
 }
 

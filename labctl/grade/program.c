@@ -20,6 +20,7 @@
 #define IDLE_NS	    NS_PER_S
 #define STILL_MS    3000 /* a program that answers nothing for so long hangs */
 #define STILL_TURNS 4	 /* so often, if it sends something else meanwhile */
+#define HUNG_MS	    300	 /* ... and one that has hung before */
 
 /* The file of the command line that is not there, as its shell or interpreter complained; heap text
  * or NULL. */
@@ -123,6 +124,22 @@ static void add_lesson(struct trial *t, const char *text)
 		   text);
 }
 
+/* What did not come did not come because it hangs, whatever is special about it. */
+static void note_hang(struct grader *g, struct trial *t)
+{
+	if (t->verdict == VERDICT_FAIL && t->evidence.missing_at && !t->evidence.seen)
+		free(steal_ptr(&t->reason));
+	if (t->reason)
+		add_lesson(t, "your program answers nothing any more: does it wait for something, "
+			      "or loop for ever?");
+	else
+		trial_fail(t, "while this was tried, your program stopped answering: does it wait "
+			      "for something, or loop for ever?");
+	g->restart = true;
+	if (++g->hangs >= PROGRAM_HANGS && g->answer_ns > HUNG_MS * NS_PER_MS)
+		g->answer_ns = HUNG_MS * NS_PER_MS;
+}
+
 /* Where it answered when it was started; NULL: nowhere. */
 static const struct place *greeter(const struct grader *g)
 {
@@ -163,7 +180,8 @@ static bool answers_yet(struct trial *t, const struct place *at)
 	for (int i = 0; i < STILL_TURNS; i++) {
 		size_t from = probe_count(t->g->probe);
 
-		if (trial_life(t, at, STILL_MS) || t->verdict == VERDICT_ERROR)
+		if (trial_life(t, at, t->g->hangs < PROGRAM_HANGS ? STILL_MS : HUNG_MS) ||
+		    t->verdict == VERDICT_ERROR)
 			return true;
 		if (!runner_alive(t->g->runner) || !sent_something(t, from))
 			return false;
@@ -209,9 +227,7 @@ void program_note_end(struct grader *g, struct trial *t)
 			return;
 	}
 	if (runner_alive(g->runner)) {
-		add_lesson(t, "your program answers nothing any more: does it wait for something, "
-			      "or loop for ever?");
-		g->restart = true;
+		note_hang(g, t);
 		return;
 	}
 	text = runner_end_text(g->runner, "");

@@ -12,6 +12,7 @@ struct grader;
 struct trial;
 
 #define PROGRAM_READY_S 5 /* until it answers, on an idle computer */
+#define PROGRAM_HANGS	2 /* who stops answering so often is not waited for as long any more */
 
 /* Starts it and waits until it answers at every place, or for as long as that may take.
  * *ret_alive: at how many it did. ERR_ENV: there was nothing to start. */

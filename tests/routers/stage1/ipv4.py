@@ -350,7 +350,7 @@ def ipv4_preserve_padding():
             old(self, bytes(reseal(padded)))
 
 
-@mutant("ipv4.preserve ipv4.checksum", "after that your program answers nothing any more: does it wait")
+@mutant("ipv4.preserve ipv4.checksum", "stopped answering: does it wait")
 def ipv4_preserve_hangs():
     @around(ref.Router, "forward")
     def forward(old, self, packet):
