@@ -229,15 +229,15 @@ static void check_src(struct doctor *d)
 {
 	const char *dir = d->ctx->src_dir;
 	auto_free char *mkdir_cmd = xasprintf("mkdir -p %s", dir ? dir : "src");
-	auto_free char *chown_cmd =
-		xasprintf("sudo chown -R %s: %s", d->ctx->caller.name, dir ? dir : "src");
+	auto_free char *own_cmd =
+		xasprintf("mkdir -p ~/src; %s stage-start --src ~/src STAGE", d->ctx->labctl);
 	struct stat st;
 
 	if (!dir || stat(dir, &st) < 0)
 		say(d, FAIL, mkdir_cmd, "there is no '%s' for the student's program",
 		    dir ? dir : "src");
 	else if (!caller_is_real_root(&d->ctx->caller) && st.st_uid != d->ctx->caller.uid)
-		say(d, FAIL, chown_cmd, "'%s' does not belong to user '%s': it is not mounted", dir,
+		say(d, FAIL, own_cmd, "'%s' does not belong to user '%s': it is not mounted", dir,
 		    d->ctx->caller.name);
 	else
 		say(d, OK, NULL, "'%s' belongs to the user", dir);

@@ -139,8 +139,9 @@ static int take_src(struct bring *up, struct err *err)
 		return -1;
 	if (l->src == LAB_SRC_NONE)
 		log_warn("src is not mounted in the clients: %s; use --src with a directory of "
-			 "your own on a local file system",
-			 l->src_why);
+			 "your own on a local file system: mkdir -p ~/src; %s stage-start --src "
+			 "~/src %s",
+			 l->src_why, up->ctx->labctl, l->stage->name);
 	return 0;
 }
 

@@ -387,6 +387,15 @@ offers() {
 	expect_out 'fail * engine' '/nowhere.sock'
 }
 
+@test "doctor: nothing that it names makes a user root, or somebody else's tree his" {
+	need root engine
+	try setpriv --reuid 65534 --regid 65534 --clear-groups "$LABCTL_BIN" doctor
+	expect 3
+	expect_out 'fail * engine * no permission' 'run it with sudo' \
+		"'$LABCTL_SRC' does not belong to user 'nobody'" 'mkdir -p ~/src; labctl stage-start --src ~/src STAGE'
+	[[ $output != *usermod* && $output != *chown* ]]
+}
+
 @test "nothing is left behind" {
 	need root
 	assert_nothing_left
