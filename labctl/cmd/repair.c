@@ -81,7 +81,9 @@ static void print_made(json_t *made, json_t *mended)
 	json_array_foreach (made, i, t) {
 		if (is_told(mended, json_string_value(t)))
 			continue;
-		out_printf(stdout, "%s  * %s\n", first ? "made anew:\n" : "", json_string_value(t));
+		if (first)
+			out_text(stdout, "made anew:\n");
+		out_printf(stdout, "  * %s\n", json_string_value(t));
 		first = false;
 	}
 }

@@ -106,6 +106,8 @@ static int run(struct cmd *cmd, const struct args *args, struct err *err)
 	}
 	if (strcmp(text(doc, "engine"), "ok") != 0)
 		out_printf(stdout, "\nengine   %s\n", text(doc, "engine"));
+	if (json_object_get(doc, "engine_remedy"))
+		out_printf(stdout, "         look as root: %s\n", text(doc, "engine_remedy"));
 	if (code)
 		out_text(stdout, "\n");
 	drift_print("not as it should be:", drift);

@@ -71,6 +71,18 @@ static json_t *interfaces_json(const struct lab *l, const struct stage_client *c
 	return all;
 }
 
+/* "stopped (exit code 137)" for the engine's "exited", "Exited (137) 2 seconds ago". */
+static char *state_words(const char *state, const struct container_info *info)
+{
+	int code;
+
+	if (strcmp(state, "exited") == 0 && sscanf(info->status, "Exited (%d)", &code) == 1)
+		return xasprintf("stopped (exit code %d)", code);
+	if (strcmp(state, "exited") == 0 || strcmp(state, "created") == 0)
+		return xstrdup("stopped");
+	return xstrdup(strcmp(state, "removing") == 0 ? "being removed" : state);
+}
+
 static const struct container_info *find_container(const struct container_list *list,
 						   const char *name)
 {
@@ -121,10 +133,14 @@ static void check_fabric(struct report *r)
 		drift(r, r->repair, "%s", words.v[i]);
 }
 
-/* What is not allowed to be known is no fault. */
-static void tell_engine(struct report *r, const struct err *err)
+/* What is not allowed to be known is no fault; but root may know it. */
+static void tell_engine(struct report *r, const struct err *err, json_t *doc)
 {
-	if (r->running && err->sys != EACCES && err->sys != EPERM)
+	auto_free char *as_root = xasprintf("sudo %s status", r->ctx->labctl);
+
+	if (err->sys == EACCES || err->sys == EPERM)
+		json_object_set_new(doc, "engine_remedy", json_string(as_root));
+	else if (r->running)
 		drift(r, err->hint[0] ? err->hint : NULL,
 		      "the clients are out of reach while the engine does not answer");
 }
@@ -161,15 +177,17 @@ static char *add_clients(struct report *r, json_t *doc)
 			looks[n].client = i;
 			engine_submit(e, "GET", path, NULL, on_looked, &looks[n++]);
 		}
-		if (known && strcmp(state, "running") != 0)
-			drift(r, r->repair, "client '%s' is %s%s%s%s", c->name, state,
-			      info ? " (" : "", info ? info->status : "", info ? ")" : "");
+		if (known && strcmp(state, "running") != 0) {
+			auto_free char *words = state_words(state, info);
+
+			drift(r, r->repair, "client '%s' is %s", c->name, words);
+		}
 	}
 	if (n)
 		check_inside(r, e, looks, n);
 	json_object_set_new(doc, "clients", all);
 	if (!known)
-		tell_engine(r, &err);
+		tell_engine(r, &err, doc);
 	return known ? NULL : xstrdup(err.msg);
 }
 

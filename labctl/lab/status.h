@@ -15,7 +15,7 @@
 #include "lab/lab.h"
 
 /* JSON: {"lab","stage","title","state","since","owner","isolated","seat","seat_why","src",
- *  "engine": "ok" or what is wrong,
+ *  "engine": "ok" or what is wrong, "engine_remedy": a command, or absent,
  *  "clients": [{"name","container","state","interfaces":[{"name","network","address","mac"}]}],
  *  "networks": [{"name","subnet","interface","address","mac","mtu","state","guard"}],
  *  "ports": [{"client","name","port","protocol","host_port"}],

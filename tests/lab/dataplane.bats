@@ -200,7 +200,7 @@ assert_silence() {
 	wait_for 60 sh -c "curl -s --unix-socket /var/run/docker.sock http://d/containers/labctl-t-data-client2/json | grep -q '\"Running\":false'"
 	try L status
 	expect 1
-	expect_out "client 'client2' is exited (Exited (137)"
+	expect_out "client 'client2' is stopped (exit code 137)"
 	try L exec client2 -- true
 	expect 125 "labctl: client 'client2' is not running" 'bring it back: labctl --lab t-* repair'
 	try L stage-stop
