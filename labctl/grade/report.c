@@ -90,11 +90,11 @@ json_t *report_json(const struct report *r)
 		if (s->v[i].selected)
 			json_array_append_new(checks, check_json(r, &s->v[i]));
 	}
-	return json_pack("{s:s, s:s, s:I, s:i, s:i, s:i, s:i, s:i, s:i, s:o}", "stage",
-			 r->stage->name, "lab", r->lab, "seed", (json_int_t)s->seed, "passed",
-			 (int)s->passed, "failed", (int)s->failed, "errors", (int)s->errors,
-			 "pending", (int)s->pending, "score", (int)s->score, "max_score",
-			 (int)s->max_score, "checks", checks);
+	return json_pack("{s:s, s:s, s:I, s:s?, s:i, s:i, s:i, s:i, s:i, s:i, s:o}", "stage",
+			 r->stage->name, "lab", r->lab, "seed", (json_int_t)s->seed, "notice",
+			 s->notice, "passed", (int)s->passed, "failed", (int)s->failed, "errors",
+			 (int)s->errors, "pending", (int)s->pending, "score", (int)s->score,
+			 "max_score", (int)s->max_score, "checks", checks);
 }
 
 /* JUnit */
@@ -191,6 +191,8 @@ void report_tap(const struct report *r, struct str *out)
 
 	printable_addf(out, "TAP version 13\n1..%u\n# seed %llu\n",
 		       s->passed + s->failed + s->errors + s->pending, (unsigned long long)s->seed);
+	if (s->notice)
+		printable_addf(out, "# %s\n", s->notice);
 	for (size_t i = 0; i < s->n; i++) {
 		const struct result *c = &s->v[i];
 

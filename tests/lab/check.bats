@@ -101,6 +101,18 @@ broken() { printf 'python3 %s/tests/routers/stage1_mutants.py %s' "$LABCTL_TREE"
 	cd "$LABCTL_TREE"
 }
 
+@test "a notice is in the JSON report and in the TAP report, too" {
+	try C --json --only arp.reply --run 'exec sleep 100'
+	[ "$status" -eq 1 ]
+	[[ $(jq -r .notice <<<"$output") == 'Your program has no packet socket that listens on tc1, tc2.'* ]]
+	try C --tap --only arp.reply --run 'exec sleep 100'
+	[ "$status" -eq 1 ]
+	[[ ${lines[3]} == '# Your program has no packet socket that listens on tc1, tc2.'* ]]
+	try C --json --only arp.reply --run "python3 $LABCTL_TREE/tests/routers/stage1_reference.py"
+	expect 0
+	[ "$(jq .notice <<<"$output")" = null ]
+}
+
 @test "-v: a ladder of frames; --pcap: what passed everywhere, with comments" {
 	dir=$BATS_TEST_TMPDIR/frames
 	LC_ALL=C.UTF-8 try C -v --run "$(broken ipv4-forward-one-way)" --pcap "$dir"

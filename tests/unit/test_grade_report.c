@@ -114,8 +114,9 @@ static void test_lookup(void **state)
 static void test_json(void **state)
 {
 	static const char want[] =
-		"{\"stage\":\"stage1\",\"lab\":\"ann\",\"seed\":42,\"passed\":1,\"failed\":1,"
-		"\"errors\":1,\"pending\":1,\"score\":2,\"max_score\":8,\"checks\":[";
+		"{\"stage\":\"stage1\",\"lab\":\"ann\",\"seed\":42,\"notice\":\"Does it run?\","
+		"\"passed\":1,\"failed\":1,\"errors\":1,\"pending\":1,\"score\":2,\"max_score\":8,"
+		"\"checks\":[";
 	static const char failed[] =
 		"{\"id\":\"ipv4.ttl#2\",\"title\":\"decrements TTL by exactly one\","
 		"\"status\":\"fail\",\"points\":0,\"max_points\":2,"
@@ -137,6 +138,7 @@ static void test_json(void **state)
 
 	(void)state;
 	fill(&r);
+	r.notice = xstrdup("Does it run?");
 	doc = report_json(&rep);
 	text = json_dumps(doc, JSON_COMPACT | JSON_REAL_PRECISION(4));
 	assert_int_equal(strncmp(text, want, strlen(want)), 0);
@@ -179,6 +181,7 @@ static void test_junit_tap(void **state)
 
 	(void)state;
 	fill(&r);
+	r.notice = xstrdup("Does it run?");
 	report_junit(&rep, &junit);
 	assert_non_null(strstr(junit.s, "<testsuite name=\"stage1\" tests=\"4\" failures=\"1\" "
 					"errors=\"1\" skipped=\"1\" time=\"1.500\">"));
@@ -189,8 +192,10 @@ static void test_junit_tap(void **state)
 			       "sent it on to net2 with TTL 62\nhint: What you forward"));
 	assert_null(strstr(junit.s, "x.hidden"));
 	report_tap(&rep, &tap);
-	assert_non_null(strstr(tap.s, "\n1..4\n# seed 42\nok 1 - ipv4.ttl#1: decrements TTL by "
-				      "exactly one\nnot ok 2 - ipv4.ttl#2: "));
+	assert_non_null(
+		strstr(tap.s,
+		       "\n1..4\n# seed 42\n# Does it run?\nok 1 - ipv4.ttl#1: decrements TTL by "
+		       "exactly one\nnot ok 2 - ipv4.ttl#2: "));
 	assert_non_null(strstr(tap.s, "# pending: not tried, because x.error did not pass\n"));
 	assert_non_null(strstr(tap.s, "# score 2 of 8\n"));
 }
