@@ -524,5 +524,8 @@ void report_explain(const struct check *c, bool colour, struct str *out)
 		wrap(line, "  ", out);
 	}
 	if (c->needs)
-		printable_addf(out, "\nTried only once this is passed: %s\n", c->needs);
+		printable_addf(out,
+			       "\nWaits for %s: not tried while a fault there may hide what this "
+			       "is about\n",
+			       c->needs);
 }
