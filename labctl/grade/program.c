@@ -22,41 +22,111 @@
 #define STILL_TURNS 4	 /* so often, if it sends something else meanwhile */
 #define HUNG_MS	    300	 /* ... and one that has hung before */
 
-/* The file of the command line that is not there, as its shell or interpreter complained; heap text
- * or NULL. */
-static char *missing_file(const char *command, const char *complaint)
+#define WORD_ENDS " \t;&|<>()"
+
+static bool is_missing(const char *file)
+{
+	return !fs_access(file, F_OK) && errno == ENOENT;
+}
+
+static bool is_not_executable(const char *file)
+{
+	return fs_access(file, F_OK) && !fs_access(file, X_OK) && !fs_is_dir(file);
+}
+
+/* The file of the command line that its shell or interpreter complained about, if that is so; heap
+ * text or NULL. */
+static char *file_at_fault(const char *command, const char *complaint,
+			   bool (*is_so)(const char *file))
 {
 	auto_free char *words = xstrdup(command);
 	char *save = NULL;
 
 	if (strpbrk(words, "\"'`$\\"))
 		return NULL; /* more than words */
-	for (char *w = strtok_r(words, " \t;&|<>()", &save); w;
-	     w = strtok_r(NULL, " \t;&|<>()", &save)) {
+	for (char *w = strtok_r(words, WORD_ENDS, &save); w; w = strtok_r(NULL, WORD_ENDS, &save)) {
 		if (strcmp(w, "cd") == 0)
 			return NULL; /* who knows where it was by then */
-		if (strpbrk(w, "/.") && strstr(complaint, w) && !fs_access(w, F_OK) &&
-		    errno == ENOENT)
+		if (strpbrk(w, "/.") && strstr(complaint, w) && is_so(w))
 			return xstrdup(w);
 	}
 	return NULL;
 }
 
+static const char *base_name(const char *file)
+{
+	const char *slash = strrchr(file, '/');
+
+	return slash ? slash + 1 : file;
+}
+
+static const char *extension(const char *file)
+{
+	const char *dot = strrchr(base_name(file), '.');
+
+	return dot ? dot : "";
+}
+
+/* It stands in src/, or it was never begun. */
+static int hint_missing(const char *file, struct err *err)
+{
+	auto_free char *in_src = xasprintf("src/%s", file);
+	auto_free char *starter =
+		xasprintf("%.*sstarter%s", (int)(base_name(file) - file), file, extension(file));
+
+	if (*file != '/' && fs_access(in_src, F_OK))
+		return err_hint(err, "did you mean '%s'?", in_src);
+	if (fs_access(starter, F_OK))
+		return err_hint(err, "begin with the starter: cp %s %s", starter, file);
+	return -1;
+}
+
 static int explain_start(const struct grader *g, const char *complaint, struct err *err)
 {
 	const struct runner_spec *spec = g->options->program;
-	auto_free char *file = spec->dir ? missing_file(spec->command, complaint) : NULL;
+	auto_free char *missing =
+		spec->dir ? file_at_fault(spec->command, complaint, is_missing) : NULL;
+	auto_free char *closed = NULL;
 
-	if (file)
-		return err_set(err, ERR_ENV, 0, "there is no file '%s'%s%s%s", file,
-			       *file == '/' ? "" : " in '", *file == '/' ? "" : spec->dir,
-			       *file == '/' ? "" : "'");
+	if (missing) {
+		err_set(err, ERR_ENV, 0, "there is no file '%s'%s%s%s", missing,
+			*missing == '/' ? "" : " in '", *missing == '/' ? "" : spec->dir,
+			*missing == '/' ? "" : "'");
+		return hint_missing(missing, err);
+	}
 	if (!runner_was_never(g->runner))
 		return 0;
 	err_set(err, ERR_ENV, 0, "your program could not be started: %s", complaint);
+	closed = spec->dir ? file_at_fault(spec->command, complaint, is_not_executable) : NULL;
+	if (closed) {
+		bool is_python = strcmp(extension(closed), ".py") == 0;
+
+		return err_hint(err, "it is not executable: chmod +x %s%s%s", closed,
+				is_python ? ", or python3 " : "", is_python ? closed : "");
+	}
 	return strstr(complaint, spec->command)
 		       ? -1
 		       : err_hint(err, "the command was: %.300s", spec->command);
+}
+
+/* What stands before a command in a terminal, and is --run's own work here. */
+static int refuse_prefix(const struct runner_spec *spec, struct err *err)
+{
+	const char *word = spec->command + strspn(spec->command, WORD_ENDS);
+	size_t len = strcspn(word, WORD_ENDS);
+	auto_free char *first = xasprintf("%.*s", (int)len, word);
+	const char *name = base_name(first);
+
+	if (!spec->dir)
+		return 0;
+	if (strcmp(name, "sudo") == 0)
+		return err_set(err, ERR_USAGE, 0,
+			       "leave 'sudo' out of --run: labctl gives your program the right to "
+			       "packet sockets");
+	if (strcmp(name, "labctl") == 0)
+		return err_set(err, ERR_USAGE, 0,
+			       "leave 'labctl run --' out of --run: that is what --run does");
+	return 0;
 }
 
 static bool is_stuck(void *arg)
@@ -75,7 +145,8 @@ int program_start(struct grader *g, size_t *ret_alive, struct err *err)
 	};
 	char line[200];
 
-	if (runner_start(g->options->program, g->probe, &g->runner, err) < 0 ||
+	if (refuse_prefix(g->options->program, err) < 0 ||
+	    runner_start(g->options->program, g->probe, &g->runner, err) < 0 ||
 	    neighbours_meet(g, &first, ret_alive, err) < 0)
 		return -1;
 	work.root = runner_pid(g->runner);

@@ -95,10 +95,32 @@ broken() { printf 'python3 %s/tests/routers/stage1_mutants.py %s' "$LABCTL_TREE"
 	try C --only arp.reply --run nosuchprogram
 	[ "$status" -eq 3 ]
 	[ "$stderr" = 'labctl: your program could not be started: /bin/sh: 1: nosuchprogram: not found' ]
+	cd "$WORLD"
+	: >"$WORLD/src/mine.py"
+	: >"$WORLD/src/starter.py"
+	try C --only arp.reply --run 'python3 mine.py'
+	expect 3 "there is no file 'mine.py' in '$WORLD'" "did you mean 'src/mine.py'?"
+	try C --only arp.reply --run 'python3 src/absent.py'
+	expect 3 "there is no file 'src/absent.py'" 'begin with the starter: cp src/starter.py src/absent.py'
+	try C --only arp.reply --run src/mine.py
+	expect 3 'Permission denied' 'it is not executable: chmod +x src/mine.py, or python3 src/mine.py'
+	rm "$WORLD/src/mine.py" "$WORLD/src/starter.py"
+	cd "$WORLD/src"
 	# a program that misses a file of its own is another thing
 	try C --only arp.reply --run 'echo "router.py: table.txt: No such file or directory" >&2; exit 2 # router.py'
 	expect 1
 	cd "$LABCTL_TREE"
+}
+
+@test "--run: sudo and labctl run do not stand before the program" {
+	for command in 'sudo python3 src/router.py' '/usr/bin/sudo -E ./router'; do
+		try C --only arp.reply --run "$command"
+		expect 2 "leave 'sudo' out of --run"
+	done
+	for command in 'labctl run -- python3 src/router.py' "$LABCTL_BIN --lab t-chk run -- ./router"; do
+		try C --only arp.reply --run "$command"
+		expect 2 "leave 'labctl run --' out of --run"
+	done
 }
 
 @test "a notice is in the JSON report and in the TAP report, too" {
