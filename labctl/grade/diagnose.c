@@ -4,6 +4,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #include <linux/if_ether.h>
 
@@ -18,6 +19,7 @@
 /* Each of the stage's networks has one of these; the worst that its best socket has. */
 enum hearing {
 	HEARS_ALL,
+	HEARS_COOKED, /* SOCK_DGRAM: without the Ethernet header */
 	HEARS_IPV4,
 	HEARS_ARP,
 	HEARS_SWAPPED, /* the protocol's bytes are in the wrong order */
@@ -33,6 +35,9 @@ enum hearing {
 static const struct {
 	const char *before, *after;
 } sentences[HEARING_MAX] = {
+	[HEARS_COOKED] = { "Your socket on ",
+			   " is of type SOCK_DGRAM: frames come without their Ethernet header, and "
+			   "what you send gets another one. Open it with SOCK_RAW." },
 	[HEARS_IPV4] = { "Your socket on ",
 			 " is open for protocol 0x0800 (IPv4) only: it never gets ARP, and the "
 			 "guard that keeps the kernel away takes the rest. Open it for every "
@@ -50,14 +55,16 @@ static const struct {
 	[HEARS_NOTHING] = { "Your socket on ",
 			    " is open for protocol 0, and gets nothing. Open it for every "
 			    "protocol: " OPEN_FOR_ALL },
-	[HAS_NO_SOCKET] = { "Your program has no packet socket that listens on ", "." },
+	[HAS_NO_SOCKET] = { "Your program has no packet socket that listens on ",
+			    ". Open one for each, and bind() it to the interface: "
+			    "socket(AF_PACKET, SOCK_RAW, htons(ETH_P_ALL))." },
 };
 
-static enum hearing hearing_of(uint16_t protocol)
+static enum hearing hearing_of(const struct packetsock *s)
 {
-	switch (protocol) {
+	switch (s->protocol) {
 	case ETH_P_ALL:
-		return HEARS_ALL;
+		return s->type == SOCK_DGRAM ? HEARS_COOKED : HEARS_ALL;
 	case ETH_P_IP:
 		return HEARS_IPV4;
 	case ETH_P_ARP:
@@ -94,7 +101,7 @@ static enum hearing hearing_on(const struct grader *g, const struct packetsock *
 	enum hearing best = HAS_NO_SOCKET;
 
 	for (size_t i = 0; i < n; i++) {
-		enum hearing h = hearing_of(v[i].protocol);
+		enum hearing h = hearing_of(&v[i]);
 
 		if (listens_there(g, &v[i], ifindex) && !was_there_before(g, v[i].inode) &&
 		    h < best)
@@ -183,6 +190,16 @@ static void add_sentence(const struct grader *g, const enum hearing *v, enum hea
 		 sentences[h].after);
 }
 
+/* A router can be written with SOCK_DGRAM: who knows how is told nothing. */
+static bool answered(const struct grader *g)
+{
+	for (size_t i = 0; i < g->n_places; i++) {
+		if (g->places[i].life != LIFE_NONE)
+			return true;
+	}
+	return false;
+}
+
 char *diagnose_program(struct grader *g, bool *ret_sockets)
 {
 	auto_free enum hearing *v = xcalloc(g->stage->n_networks, sizeof(*v));
@@ -199,6 +216,8 @@ char *diagnose_program(struct grader *g, bool *ret_sockets)
 		unsigned ifindex;
 
 		v[i] = served(g, nl, i, &ifindex) ? hearing_on(g, socks, n, ifindex) : HEARS_ALL;
+		if (v[i] == HEARS_COOKED && answered(g))
+			v[i] = HEARS_ALL;
 	}
 	for (enum hearing h = HEARS_ALL + 1; h < HEARING_MAX; h++)
 		add_sentence(g, v, h, &text);
@@ -230,7 +249,7 @@ bool diagnose_is_deaf(const struct grader *g)
 		if (!served(g, nl, i, &ifindex))
 			continue;
 		h = hearing_on(g, socks, n, ifindex);
-		if (h == HEARS_ALL || h == HAS_NO_SOCKET)
+		if (h == HEARS_ALL || h == HEARS_COOKED || h == HAS_NO_SOCKET)
 			return false;
 		deaf = true;
 	}

@@ -37,12 +37,13 @@ int packetsock_list(int netns_fd, struct packetsock **ret, size_t *ret_n, struct
 	for (char *line = strtok_r(text, "\n", &save); line; line = strtok_r(NULL, "\n", &save)) {
 		unsigned protocol, ifindex;
 		unsigned long inode;
+		int type;
 
 		/* Address, references, type, protocol, interface, running, memory, user, inode. */
-		if (sscanf(line, "%*s %*s %*s %x %u %*s %*s %*s %lu", &protocol, &ifindex,
-			   &inode) == 3)
+		if (sscanf(line, "%*s %*s %d %x %u %*s %*s %*s %lu", &type, &protocol, &ifindex,
+			   &inode) == 4)
 			*array_push(v, n) =
-				(struct packetsock){ (uint16_t)protocol, ifindex, inode };
+				(struct packetsock){ type, (uint16_t)protocol, ifindex, inode };
 	}
 	*ret = v;
 	*ret_n = n;

@@ -10,6 +10,7 @@
 #include "base/err.h"
 
 struct packetsock {
+	int type;	   /* SOCK_RAW, SOCK_DGRAM */
 	uint16_t protocol; /* in host order: 0x0003 is every protocol, 0 none */
 	unsigned ifindex;  /* 0: not bound to one interface */
 	ino_t inode;

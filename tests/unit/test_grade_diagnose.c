@@ -15,7 +15,7 @@ static int open_arena(void **state)
 	return open_the_arena("stages/stage1");
 }
 
-/* A program with these sockets, each "PROTOCOL" or "PROTOCOL INTERFACE". */
+/* A program with these sockets, each "PROTOCOL" or "PROTOCOL INTERFACE"; "D" before: SOCK_DGRAM. */
 static pid_t start(const char *sockets)
 {
 	static const char program[] =
@@ -23,7 +23,8 @@ static pid_t start(const char *sockets)
 		"open = []\n"
 		"for word in sys.argv[1].split(','):\n"
 		"    protocol, _, name = word.partition(' ')\n"
-		"    s = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, int(protocol, 16))\n"
+		"    kind = socket.SOCK_DGRAM if word[0] == 'D' else socket.SOCK_RAW\n"
+		"    s = socket.socket(socket.AF_PACKET, kind, int(protocol.lstrip('D'), 16))\n"
 		"    if name:\n"
 		"        s.bind((name, 0))\n"
 		"    open.append(s)\n"
@@ -95,6 +96,8 @@ static void test_sockets(void **state)
 		    "The protocol of your socket on net1 has its bytes in the wrong");
 	assert_said("0", "is open for protocol 0, and gets nothing");
 	assert_said("dd86", "gets neither ARP nor IPv4");
+	assert_said("D300 net1,300 net2", "Your socket on net1 is of type SOCK_DGRAM");
+	assert_said("D300 net1,300", NULL);
 	assert_said("300 net2", "Your program has no packet socket that listens on net1.");
 }
 

@@ -244,8 +244,10 @@ static void test_never_answers(void **state)
 	need_root();
 	grade_it("exec sleep 100", "arp.reply", &r);
 	assert_int_equal(r.failed, 1);
-	assert_string_equal(r.notice,
-			    "Your program has no packet socket that listens on net1, net2.");
+	assert_string_equal(
+		r.notice, "Your program has no packet socket that listens on net1, net2. Open one "
+			  "for each, and bind() it to the interface: socket(AF_PACKET, SOCK_RAW, "
+			  "htons(ETH_P_ALL)).");
 }
 
 static void test_ends_at_once(void **state)
