@@ -272,23 +272,39 @@ void runner_last_line(const struct runner *r, char *buf, size_t size)
 	printable_line(buf);
 }
 
+#define NET_RAW_ALONE                                                                              \
+	" (your program has the capability NET_RAW and no other: it cannot change interfaces, as " \
+	"for promiscuous mode, and need not: a packet socket gets all frames)"
+
 /* What people try first, and what they should know then. */
 static const char *about_end(const struct runner *r, const char *line)
 {
+	static const struct {
+		const char *error, *advice;
+	} known[] = {
+		{ "Operation not permitted", NET_RAW_ALONE },
+		{ "PermissionError", NET_RAW_ALONE },
+		{ "No such device or address",
+		  " (a packet socket sends by the interface that it is bound to: bind() each)" },
+		{ "No such device", " (labctl status names the interfaces)" },
+	};
+
 	if (r->code == 0)
 		return " (a router never ends: it waits for frames in a loop, see src/starter.py)";
-	if (!strstr(line, "Operation not permitted") && !strstr(line, "PermissionError"))
-		return "";
-	return " (your program has the capability NET_RAW and no other: it cannot change "
-	       "interfaces, as for promiscuous mode, and need not: a packet socket gets all "
-	       "frames)";
+	for (size_t i = 0; i < ARRAY_SIZE(known); i++) {
+		if (strstr(line, known[i].error))
+			return known[i].advice;
+	}
+	return "";
 }
 
 char *runner_end_text(const struct runner *r, const char *when)
 {
-	char line[200];
+	char line[200] = "";
 
-	runner_last_line(r, line, sizeof(line));
+	/* Who ends well has not said why. */
+	if (r->code != 0)
+		runner_last_line(r, line, sizeof(line));
 	return xasprintf("your program ended (%s)%s%s%s%s", r->end, when, *line ? ": " : "", line,
 			 about_end(r, line));
 }

@@ -256,7 +256,7 @@ static void test_ends_at_once(void **state)
 
 	(void)state;
 	need_root();
-	grade_it("exit 0", NULL, &r);
+	grade_it("echo no reason at all", NULL, &r);
 	assert_int_equal(r.failed, 1);
 	assert_string_equal(r.v[0].reason,
 			    "your program ended (exit code 0) before it answered anything (a "
@@ -277,6 +277,19 @@ static void test_dies_at_once(void **state)
 					   "anything: no such luck");
 	assert_string_equal(r.v[0].output, "one\nno such luck\n");
 	assert_string_equal(r.v[1].reason, "not tried, because your program ended");
+}
+
+static void test_dies_of_sockets(void **state)
+{
+	auto_results nowhere = { 0 }, unbound = { 0 };
+
+	(void)state;
+	need_root();
+	grade_it("echo 'OSError: [Errno 19] No such device' >&2; exit 1", "arp.reply", &nowhere);
+	assert_non_null(strstr(nowhere.v[0].reason, "(labctl status names the interfaces)"));
+	grade_it("echo 'OSError: [Errno 6] No such device or address' >&2; exit 1", "arp.reply",
+		 &unbound);
+	assert_non_null(strstr(unbound.v[0].reason, "bound to: bind() each)"));
 }
 
 static void note_progress(void *arg, const struct result *r, size_t i, size_t n, bool after)
@@ -455,14 +468,24 @@ static void test_killed_grader(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_ways),	      cmocka_unit_test(test_arranged_later),
-		cmocka_unit_test(test_somebody_else), cmocka_unit_test(test_no_program),
-		cmocka_unit_test(test_never_answers), cmocka_unit_test(test_dies_at_once),
-		cmocka_unit_test(test_progress),      cmocka_unit_test(test_cannot_start),
-		cmocka_unit_test(test_ends_at_once),  cmocka_unit_test(test_too_late),
-		cmocka_unit_test(test_stops_all),     cmocka_unit_test(test_only_with_needs),
-		cmocka_unit_test(test_slow_program),  cmocka_unit_test(test_killed_grader),
-		cmocka_unit_test(test_moments),	      cmocka_unit_test(test_promiscuous),
+		cmocka_unit_test(test_ways),
+		cmocka_unit_test(test_arranged_later),
+		cmocka_unit_test(test_somebody_else),
+		cmocka_unit_test(test_no_program),
+		cmocka_unit_test(test_never_answers),
+		cmocka_unit_test(test_dies_at_once),
+		cmocka_unit_test(test_dies_of_sockets),
+		cmocka_unit_test(test_dies_again),
+		cmocka_unit_test(test_progress),
+		cmocka_unit_test(test_cannot_start),
+		cmocka_unit_test(test_ends_at_once),
+		cmocka_unit_test(test_too_late),
+		cmocka_unit_test(test_stops_all),
+		cmocka_unit_test(test_only_with_needs),
+		cmocka_unit_test(test_slow_program),
+		cmocka_unit_test(test_killed_grader),
+		cmocka_unit_test(test_moments),
+		cmocka_unit_test(test_promiscuous),
 	};
 
 	mem_adopt_jansson();
