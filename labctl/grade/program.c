@@ -181,7 +181,7 @@ int program_revive(struct grader *g, struct trial *t, struct err *err)
 	}
 	if (runner_alive(g->runner))
 		return 0;
-	text = runner_end_text(g->runner, " as soon as it was started");
+	text = runner_end_text(g->runner, " before this could be tried");
 	trial_fail(t, "%s", text);
 	return 0;
 }

@@ -292,6 +292,41 @@ static void test_dies_of_sockets(void **state)
 	assert_non_null(strstr(unbound.v[0].reason, "bound to: bind() each)"));
 }
 
+#define ENOUGH "/tmp/labctl-fair-enough"
+
+static void say_enough(void *arg, const struct result *r, size_t i, size_t n, bool after)
+{
+	(void)arg, (void)r, (void)n;
+	if (i == 1 && !after)
+		assert_int_equal(system(">" ENOUGH), 0);
+}
+
+/* Started again it may have answered, or not: that is not said. */
+static void test_dies_again(void **state)
+{
+	struct runner_spec program = { .command = "if test -e " ENOUGH
+						  "; then echo 'no more' >&2; exit 4; fi; "
+						  "python3 tests/routers/stage1_reference.py & "
+						  "until test -e " ENOUGH
+						  "; do sleep 0.01; done; kill $!; exit 3",
+				       .become = arena_become,
+				       .arg = &the_arena };
+	struct grader_options o = { .seed = 1, .program = &program, .progress = say_enough };
+	auto_results r = { 0 };
+	bool told = false;
+
+	(void)state;
+	need_root();
+	unlink(ENOUGH);
+	ok(grade(&the_arena.arena, &o, &r, err));
+	unlink(ENOUGH);
+	for (size_t i = 0; i < r.n; i++)
+		told |= r.v[i].reason &&
+			strcmp(r.v[i].reason, "your program ended (exit code 4) before this could "
+					      "be tried: no more") == 0;
+	assert_true(told);
+}
+
 static void note_progress(void *arg, const struct result *r, size_t i, size_t n, bool after)
 {
 	struct str *said = arg;
