@@ -10,8 +10,6 @@
 
 const char *field_name(enum field f);  /* "ipv4.ttl" */
 const char *field_title(enum field f); /* "the TTL" */
-/* What usually makes this field wrong, and what to do; NULL: nothing in general. */
-const char *field_hint(enum field f);
 
 /* Is the field in this frame? The outer VLAN tag only with a tag, options only with some. */
 bool field_there(const struct frame *f, enum field field);

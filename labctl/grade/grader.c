@@ -13,6 +13,7 @@
 #include "base/rights.h"
 #include "grade/diagnose.h"
 #include "grade/fair.h"
+#include "grade/hint.h"
 #include "grade/neighbour.h"
 #include "grade/pcap.h"
 #include "grade/program.h"
@@ -218,6 +219,8 @@ static int write_pcap(struct grader *g, const struct result *r, struct err *err)
 
 void grader_note_lesson(const struct trial *t, struct result *r)
 {
+	const struct evidence *e = &t->evidence;
+
 	if (t->verdict != VERDICT_FAIL)
 		return;
 	r->sent = story_sent(t);
@@ -226,7 +229,8 @@ void grader_note_lesson(const struct trial *t, struct result *r)
 		r->story = story_told(t);
 	for (enum field i = 0; i < F_MAX && !r->fault_hint; i++) {
 		if (t->evidence.wrong >> i & 1)
-			r->fault_hint = field_hint(i);
+			r->fault_hint = fault_hint(i, e->seen ? &e->seen->f : NULL,
+						   e->about ? &e->about->f : NULL);
 	}
 }
 

@@ -5,7 +5,7 @@
     stage1_mutants.py NAME             run that router
     stage1_mutants.py --later NAME     run one that works at first (robust.minute)
     stage1_mutants.py --losing NAME    run one that loses packets
-    stage1_mutants.py --list           a line each: name, tab, checks it must fail, tab, words of the lesson
+    stage1_mutants.py --list           a line each: name, tab, checks it must fail, tab, words of the reason or the hint
 """
 import json
 import os

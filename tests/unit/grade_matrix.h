@@ -42,6 +42,8 @@ static void show(const struct results *r)
 			print_message("#     sent     %s\n", r->v[i].sent);
 		if (e)
 			print_message("#     expected %s\n#     seen     %s\n", e, s ? s : "");
+		if (r->v[i].fault_hint)
+			print_message("#     hint     %s\n", r->v[i].fault_hint);
 		if (r->v[i].story)
 			print_message("#     story    %s\n", r->v[i].story);
 		if (r->v[i].output && *r->v[i].output)
@@ -114,7 +116,8 @@ static bool mutant_is_found_out(struct test_arena *t, const struct mutant *m)
 		right = right && c->verdict != VERDICT_ERROR &&
 			(c->verdict != VERDICT_FAIL || meant) &&
 			(!meant || fails_some_use(&r, c->check->id));
-		said = said || (meant && c->reason && strstr(c->reason, m->words));
+		said = said || (meant && ((c->reason && strstr(c->reason, m->words)) ||
+					  (c->fault_hint && strstr(c->fault_hint, m->words))));
 	}
 	if (!right || !said)
 		show(&r);

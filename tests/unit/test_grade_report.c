@@ -13,7 +13,7 @@
 
 #include "base/fs.h"
 #include "base/mem.h"
-#include "grade/field.h"
+#include "grade/hint.h"
 #include "grade/memory.h"
 #include "grade/report.h"
 
@@ -57,7 +57,7 @@ static void fill(struct results *r)
 	r->v[1].seen = json_pack("{s:s}", "ipv4.ttl", "62");
 	r->v[1].sent = xstrdup("on net1: 1.1.1.2 > 2.2.2.2 UDP 4000 > 9, ttl 64, 32 bytes");
 	r->v[1].story = xstrdup("your program sent it on to net2 with TTL 62");
-	r->v[1].fault_hint = field_hint(F_IPV4_TTL);
+	r->v[1].fault_hint = fault_hint(F_IPV4_TTL, NULL, NULL);
 	r->v[3].waits_for = "x.error";
 }
 

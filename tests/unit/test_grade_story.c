@@ -3,7 +3,7 @@
 #include <fnmatch.h>
 
 #include "base/str.h"
-#include "grade/field.h"
+#include "grade/hint.h"
 #include "grade/special.h"
 #include "grade_arena.h"
 
@@ -123,12 +123,61 @@ static void test_special_arp(void **state)
 	expect_special(&f, "the ARP packet is cut");
 }
 
-static void test_field_hints(void **state)
+#define expect_hint(f, seen, sent, words) assert_non_null(strstr(fault_hint(f, seen, sent), words))
+
+static void test_hints(void **state)
 {
 	(void)state;
-	assert_non_null(strstr(field_hint(F_IPV4_CHECKSUM), "covers the header alone"));
-	assert_non_null(strstr(field_hint(F_ICMP_CHECKSUM), "all data"));
-	assert_null(field_hint(F_ETH_VLAN));
+	expect_hint(F_IPV4_CHECKSUM, NULL, NULL, "covers the header alone");
+	expect_hint(F_ICMP_CHECKSUM, NULL, NULL, "all data");
+	expect_hint(F_ETH_DST, NULL, NULL, "the next hop's");
+	assert_null(fault_hint(F_ETH_VLAN, NULL, NULL));
+}
+
+static void test_hints_about_macs(void **state)
+{
+	struct frame ask = question(), sent = datagram(), reply = question();
+
+	(void)state;
+	reply.arp.op = ARP_REPLY;
+	expect_hint(F_ETH_DST, &ask, &sent, "goes to all stations");
+	expect_hint(F_ETH_DST, &reply, &ask, "goes to the asker alone");
+	reply.arp.op = ARP_REQUEST; /* its opcode is wrong, too */
+	expect_hint(F_ETH_DST, &reply, &ask, "goes to the asker alone");
+	expect_hint(F_ETH_DST, &sent, &sent, "the next hop's");
+}
+
+static void test_hints_about_checksums(void **state)
+{
+	struct frame sent = datagram(), seen = datagram();
+
+	(void)state;
+	sent.ipv4.checksum = 0x74ab;
+	seen.ipv4.right_checksum = 0x75ab;
+	seen.ipv4.checksum = 0x1234;
+	expect_hint(F_IPV4_CHECKSUM, &seen, &sent, "covers the header alone");
+	seen.ipv4.checksum = 0xab75;
+	expect_hint(F_IPV4_CHECKSUM, &seen, &sent, "two bytes in the wrong order");
+	seen.ipv4.checksum = 0x74ab;
+	expect_hint(F_IPV4_CHECKSUM, &seen, &sent, "the checksum that the packet came with");
+	expect_hint(F_IPV4_CHECKSUM, &seen, NULL, "covers the header alone");
+	sent.has = seen.has = LAYER_ETH | LAYER_IPV4 | LAYER_ICMP;
+	sent.icmp.type = ICMP_ECHO;
+	sent.icmp.checksum = seen.icmp.checksum = 0x1111;
+	seen.icmp.right_checksum = 0x1911;
+	expect_hint(F_ICMP_CHECKSUM, &seen, &sent, "the request's checksum");
+	seen.icmp.checksum = 0x1119;
+	expect_hint(F_ICMP_CHECKSUM, &seen, &sent, "two bytes in the wrong order");
+}
+
+static void test_hints_about_options(void **state)
+{
+	struct frame seen = datagram();
+
+	(void)state;
+	expect_hint(F_IPV4_OPTIONS, &seen, NULL, "between the 20th and IHL * 4");
+	seen.ipv4.offset = 10;
+	expect_hint(F_IPV4_OPTIONS, &seen, NULL, "only those whose first bit");
 }
 
 static bool has_reply(void *arg)
@@ -250,15 +299,20 @@ static void test_lesson(void **state)
 
 int main(void)
 {
-	struct CMUnitTest tests[5 + ARRAY_SIZE(lessons)] = {
-		cmocka_unit_test(test_special_datagrams), cmocka_unit_test(test_special_faults),
-		cmocka_unit_test(test_special_arp),	  cmocka_unit_test(test_field_hints),
+	struct CMUnitTest tests[8 + ARRAY_SIZE(lessons)] = {
+		cmocka_unit_test(test_special_datagrams),
+		cmocka_unit_test(test_special_faults),
+		cmocka_unit_test(test_special_arp),
+		cmocka_unit_test(test_hints),
+		cmocka_unit_test(test_hints_about_macs),
+		cmocka_unit_test(test_hints_about_checksums),
+		cmocka_unit_test(test_hints_about_options),
 		cmocka_unit_test(test_kernel_frames),
 	};
 
 	mem_adopt_jansson();
 	for (size_t i = 0; i < ARRAY_SIZE(lessons); i++)
-		tests[5 + i] =
+		tests[8 + i] =
 			(struct CMUnitTest){ .name = lessons[i].mutant,
 					     .test_func = test_lesson,
 					     .initial_state = (void *)(uintptr_t)&lessons[i] };

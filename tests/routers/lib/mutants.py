@@ -5,7 +5,7 @@ A mutant is a function that changes the reference in one place; its decorator sa
 are about that fault, and what the report must say. A file of mutants ends with main(), and is run
 
     stageN_mutants.py NAME       to be that router
-    stageN_mutants.py --list     for a line each: name, tab, checks it must fail, tab, words of the lesson
+    stageN_mutants.py --list     for a line each: name, tab, checks it must fail, tab, words of the reason or the hint
 """
 import sys
 

@@ -42,7 +42,7 @@ def arp_reply_macs_not_exchanged():
     on_arp_reply(change)
 
 
-@mutant("arp.reply", "the destination MAC is ff:ff:ff:ff:ff:ff")
+@mutant("arp.reply", "An ARP reply goes to the asker alone")
 def arp_reply_broadcast():
     @around(ref.Interface, "send")
     def send(old, self, mac, ethertype, payload):

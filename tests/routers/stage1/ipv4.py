@@ -235,7 +235,12 @@ def ipv4_ttl_after_decrement():
     lose(lambda packet: packet.ttl == 2)
 
 
-@mutant("ipv4.checksum", "the IP header checksum is")
+@mutant("ipv4.checksum", "with its two bytes in the wrong order")
+def ipv4_checksum_swapped():
+    on_forward(lambda data: data[:10] + data[11:9:-1] + data[12:])
+
+
+@mutant("ipv4.checksum", "the checksum that the packet came with")
 def ipv4_checksum_kept():
     def change(data):
         data[8] += 1
