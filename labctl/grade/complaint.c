@@ -5,6 +5,8 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "grade/events.h"
+#include "grade/story.h"
 
 #include "base/banned.h"
 
@@ -12,7 +14,8 @@
 #define ICMP_REDIRECT	   5
 #define ICMP_PARAMETER	   12
 #define RETRY_NS	   (300 * NS_PER_MS)
-#define QUOTED_MIN	   8 /* bytes behind the quoted IP header */
+#define QUOTED_MIN	   8   /* bytes behind the quoted IP header */
+#define MESSAGE_MAX	   576 /* bytes, RFC 1812 4.3.2.3 */
 #define NOWHERE_TRIES	   1000
 
 /* What RFC 1812 4.3.2.3 lets a router have changed already: TTL and checksum stay out. */
@@ -177,6 +180,11 @@ static bool is_routers_own(const struct trial *t, uint32_t a)
 	return false;
 }
 
+static bool is_alive(const struct trial *t)
+{
+	return !t->g->runner || runner_alive(t->g->runner);
+}
+
 /* Once more, with other words in it: the router counts its messages, and this one may have been
  * one too many. */
 static bool send_again(struct trial *t, const struct complaint *c, struct want *w)
@@ -184,13 +192,80 @@ static bool send_again(struct trial *t, const struct complaint *c, struct want *
 	struct complaint again = *c;
 	struct err e = { 0 };
 
-	if (t->verdict == VERDICT_ERROR || (t->g->runner && !runner_alive(t->g->runner)))
+	if (t->verdict == VERDICT_ERROR || !is_alive(t))
 		return true;
 	if (probe_wait(t->g->probe, RETRY_NS, NULL, NULL, &e) < 0)
 		return trial_error(t, &e);
 	again.about.ipv4.id = (uint16_t)(c->about.ipv4.id ^ 0x5555);
 	w->frame = message_about(t, &again);
 	return trial_send(t, c->at, &again.about);
+}
+
+/* An ICMP message of whatever type that quotes the packet; other is its second try. */
+static bool is_about(const struct seen *s, const struct want *w, uint16_t other)
+{
+	struct frame quote, about;
+
+	if (s->sent || !(s->f.has & LAYER_ICMP) || s->f.icmp.type == ICMP_ECHO)
+		return false;
+	decode_quote(&s->f, &quote);
+	decode_quote(&w->frame, &about);
+	return quote.has & LAYER_IPV4 && quote.ipv4.src == about.ipv4.src &&
+	       quote.ipv4.dst == about.ipv4.dst &&
+	       (quote.ipv4.id == about.ipv4.id || quote.ipv4.id == other);
+}
+
+static bool of_another_type(struct trial *t, const struct complaint *c, const struct want *w,
+			    const struct seen *s)
+{
+	struct want type = { .what = w->what,
+			     .frame = w->frame,
+			     .judge = F(ICMP_TYPE) | F(ICMP_CODE) };
+	bool swapped = s->f.icmp.type == c->code && s->f.icmp.code == c->type;
+
+	trial_judge(t, &type, &s->f);
+	return trial_fail(t,
+			  "an ICMP message came about the packet, of type %u code %u and not of "
+			  "type %u code %u%s",
+			  s->f.icmp.type, s->f.icmp.code, c->type, c->code,
+			  swapped ? ": are type and code swapped?" : "");
+}
+
+static bool on_another_network(struct trial *t, const struct complaint *c, const struct place *at,
+			       const struct seen *s)
+{
+	story_note(t, &c->about, &s->f, NULL);
+	return trial_fail(t,
+			  "the ICMP message was sent on %s and not on %s: it goes to the packet's "
+			  "source, by the way that the table gives for it",
+			  at->net->name, c->at->net->name);
+}
+
+/* No message came that can be judged. True: none at all. */
+static bool came_as_no_other(struct trial *t, const struct complaint *c, const struct want *w)
+{
+	for (size_t i = 0; i < probe_count(t->g->probe); i++) {
+		const struct seen *s = probe_get(t->g->probe, i);
+		const struct place *at = place_of_port(t, s->port);
+
+		if (!at || !is_about(s, w, c->about.ipv4.id) || trial_is_flooded(t, s))
+			continue;
+		if (at->network != c->at->network && is_routers_own(t, s->f.ipv4.src))
+			return on_another_network(t, c, at, s);
+		if (at == c->at && (s->f.icmp.type != c->type || s->f.icmp.code != c->code))
+			return of_another_type(t, c, w, s);
+	}
+	return true;
+}
+
+/* As it is shown when nothing comes: no longer than such a message may be. */
+static struct want no_longer_than_any(const struct want *w)
+{
+	struct want r = *w;
+
+	if (r.frame.payload_len > MESSAGE_MAX - 28)
+		r.frame.payload_len = MESSAGE_MAX - 28;
+	return r;
 }
 
 bool trial_complaint(struct trial *t, const struct complaint *c)
@@ -203,6 +278,7 @@ bool trial_complaint(struct trial *t, const struct complaint *c)
 			  .means = speaks_of,
 			  .patience_ms = c->patience_ms };
 	const struct frame *message;
+	struct want shown;
 
 	if (c->from)
 		w.judge |= F(IPV4_SRC);
@@ -213,8 +289,11 @@ bool trial_complaint(struct trial *t, const struct complaint *c)
 			return false;
 		if (c->patience_ms)
 			w.patience_ms = 1; /* that was long enough */
+		if (is_alive(t) && !came_as_no_other(t, c, &w))
+			return false;
 	}
-	message = trial_expect(t, c->at, &w);
+	shown = no_longer_than_any(&w);
+	message = trial_expect(t, c->at, &shown);
 	if (!message)
 		return false;
 	/* Cut on its way back: the sum is over what is not here. */

@@ -56,6 +56,13 @@ def time_exceeded_code():
         old(self, packet, kind, 1, rest)
 
 
+@mutant("icmp.time-exceeded", "of type 0 code 11 and not of type 11 code 0: are type and code swapped?")
+def time_exceeded_swapped():
+    @on_error(TIME_EXCEEDED, 0)
+    def error(old, self, packet, kind, code, rest):
+        old(self, packet, code, kind, rest)
+
+
 @mutant("icmp.time-exceeded", "but not about an ICMP echo request")
 def time_exceeded_not_about_ping():
     @on_error(TIME_EXCEEDED, 0)

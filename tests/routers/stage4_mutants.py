@@ -113,6 +113,16 @@ def time_exceeded_none():
             old(self, packet, kind, code, rest)
 
 
+@mutant("icmp.time-exceeded", "the ICMP message was sent on net2 and not on net1")
+def time_exceeded_by_another_way():
+    @around(base.Router, "originate")
+    def originate(old, self, data, destination):
+        if data[20] == TIME_EXCEEDED:
+            self.neighbours.send(*self.next_hop(0x0A010102), data, None)
+        else:
+            old(self, data, destination)
+
+
 @mutant("tcp.transfer", "has stopped")
 def loses_large_tcp():
     @around(base.Router, "transmit")
