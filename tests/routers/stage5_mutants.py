@@ -119,7 +119,7 @@ def pieces_of_any_length():
     on_pieces(change)
 
 
-@mutant("frag.forward", "did not arrive, nor any piece of it")
+@mutant("frag.forward", "a fragment is wrong: the identification is")
 def identification_of_its_own():
     def change(packet, pieces):
         for i, piece in enumerate(pieces):
@@ -136,7 +136,7 @@ def checksum_of_the_whole():
             yield piece[:10] + packet.data[10:12] + piece[12:]
 
 
-@mutant("frag.forward", "the IP options field is")
+@mutant("frag.forward", "the others only those whose first bit")
 def options_in_every_piece():
     ref.copied_options = lambda options: options
 

@@ -260,6 +260,13 @@ static const struct lesson lessons[] = {
 	{ "loses-large-tcp", "tcp.transfer#1",
 	  "on net1, by the client's kernel: * TCP * 1448 bytes (DF set)",
 	  "your program did not send it on", "stage6" },
+	{ "eth-mac-one-for-all", "eth.mac", "on net2: ARP who-has 2.2.2.1 tell 2.2.2.2",
+	  "your program answered on net2: ARP reply 2.2.2.1 is-at *", NULL },
+	{ "offset-begins-at-zero", "frag.refragment", "on net1: * offset 1480, more follow)",
+	  "your program sent it on to net4 with TTL 63", "stage5" },
+	{ "every-cut-has-an-end", "frag.refragment", "on net1: * offset 0, more follow)",
+	  "your program sent it on to net4 with TTL 63 and sent on net4: * offset 1360, the last)",
+	  "stage5" },
 };
 
 static void test_lesson(void **state)

@@ -29,7 +29,7 @@ static bool uses_own_mac(struct trial *t, const struct place *at)
 {
 	const struct place *where = at->life == LIFE_FORWARD ? at->across : at;
 	struct want w = { .what = "the router's frame", .judge = F(ETH_SRC) };
-	const struct seen *s;
+	const struct seen *s, *asked;
 
 	if (!trial_life(t, at, 0)) {
 		if (t->verdict == VERDICT_ERROR || trial_waits_for(t, "arp.reply"))
@@ -40,8 +40,10 @@ static bool uses_own_mac(struct trial *t, const struct place *at)
 	if (!s || macaddr_equal(&s->f.eth.src, &where->seat_mac))
 		return true;
 	w.frame.has = LAYER_ETH;
+	asked = probe_get(t->g->probe, t->since);
 	w.frame.eth.src = where->seat_mac;
 	trial_judge(t, &w, &s->f);
+	t->evidence.about = asked;
 	return trial_fail(t,
 			  "the router sends from %s on %s, which is not the MAC of that interface "
 			  "(%s)",

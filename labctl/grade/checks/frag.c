@@ -5,6 +5,7 @@
 #include "base/mem.h"
 #include "grade/complaint.h"
 #include "grade/fit.h"
+#include "grade/story.h"
 
 #include "base/banned.h"
 
@@ -29,8 +30,8 @@ struct whole {
 	size_t n;
 	bool came[WHOLE_MAX];
 	size_t missing;
-	bool ended;  /* the fragment without MF came */
-	size_t from; /* journal position: fragments before are judged */
+	size_t start; /* journal position: since then it is sent */
+	size_t from;  /* ... and fragments before are judged */
 	bool wrong;
 };
 
@@ -137,11 +138,74 @@ static bool judge_data(struct whole *w, const struct seen *s)
 	return true;
 }
 
-static bool is_piece(const struct whole *w, const struct seen *s)
+static bool is_from_sender(const struct whole *w, const struct seen *s)
 {
 	return !s->sent && s->port == w->p->to->port && s->f.has & LAYER_IPV4 &&
-	       s->f.ipv4.id == w->packet.ipv4.id && s->f.ipv4.src == w->packet.ipv4.src &&
-	       s->f.ipv4.dst == w->packet.ipv4.dst;
+	       s->f.ipv4.src == w->packet.ipv4.src && s->f.ipv4.dst == w->packet.ipv4.dst;
+}
+
+static bool is_piece(const struct whole *w, const struct seen *s)
+{
+	return is_from_sender(w, s) && s->f.ipv4.id == w->packet.ipv4.id;
+}
+
+/* A piece by its data, whatever its identification. */
+static bool is_strange_piece(const struct whole *w, const struct seen *s)
+{
+	size_t n, at = s->f.ipv4.offset * 8u;
+	const uint8_t *data = piece_data(s, &n);
+
+	return is_from_sender(w, s) && s->f.ipv4.id != w->packet.ipv4.id && n && at + n <= w->n &&
+	       memcmp(data, w->data + at, n) == 0;
+}
+
+/* Nothing came that belongs to the packet: was a piece given another identification? */
+static bool judge_identification(struct whole *w)
+{
+	struct want want = { .what = "a fragment", .frame = w->packet, .judge = F(IPV4_ID) };
+
+	for (size_t i = w->start; i < probe_count(w->t->g->probe); i++) {
+		const struct seen *s = probe_get(w->t->g->probe, i);
+
+		if (is_strange_piece(w, s))
+			return trial_judge(w->t, &want, &s->f);
+	}
+	return true;
+}
+
+/* The frame that the piece is cut from: the one with its data, or else with its place. */
+static const struct seen *origin_of(const struct whole *w, const struct seen *piece)
+{
+	size_t n, at = piece->f.ipv4.offset * 8u;
+	const uint8_t *data = piece_data(piece, &n), *found = memmem(w->data, w->n, data, n);
+
+	if (n && found)
+		at = (size_t)(found - w->data);
+	for (size_t i = w->start; i < probe_count(w->t->g->probe); i++) {
+		const struct seen *s = probe_get(w->t->g->probe, i);
+		size_t begin = s->f.ipv4.offset * 8u, len;
+
+		if (!s->sent || !(s->f.has & LAYER_IPV4) || s->f.ipv4.id != w->packet.ipv4.id)
+			continue;
+		piece_data(s, &len);
+		if (begin <= at && at < begin + len)
+			return s;
+	}
+	return NULL;
+}
+
+static bool judge_piece(struct whole *w, const struct seen *s)
+{
+	struct evidence *e = &w->t->evidence;
+	fields_t wrong;
+
+	if (judge_header(w, s) && judge_data(w, s))
+		return true;
+	wrong = e->wrong;
+	story_note(w->t, NULL, &s->f, NULL);
+	e->wrong = wrong;
+	e->about = origin_of(w, s);
+	return false;
 }
 
 static bool is_complete(void *arg)
@@ -152,7 +216,7 @@ static bool is_complete(void *arg)
 		const struct seen *s = probe_get(w->t->g->probe, w->from);
 
 		if (is_piece(w, s))
-			w->wrong = !judge_header(w, s) || !judge_data(w, s);
+			w->wrong = !judge_piece(w, s);
 	}
 	return w->wrong || w->missing == 0 || (w->t->g->runner && !runner_alive(w->t->g->runner));
 }
@@ -172,6 +236,8 @@ static bool arrives(struct whole *w)
 	if (w->missing == 0)
 		return true;
 	if (!trial_alive(t, w->p))
+		return false;
+	if (w->missing == w->n && !judge_identification(w))
 		return false;
 	if (w->missing == w->n)
 		return trial_fail(
@@ -213,7 +279,7 @@ static struct whole *whole_new(struct trial *t, const struct path *p, size_t len
 	w->n = length - header;
 	memcpy(w->data, buf + n - w->n, w->n);
 	w->missing = w->n;
-	w->from = probe_count(t->g->probe);
+	w->start = w->from = probe_count(t->g->probe);
 	return w;
 }
 
@@ -273,8 +339,8 @@ static bool frag_refragment(struct trial *t)
 {
 	struct station to;
 	struct path p;
-	size_t room, start;
 	bool sent = true;
+	size_t room;
 
 	if (!narrow_path(t, &p))
 		return false;
@@ -285,10 +351,8 @@ static bool frag_refragment(struct trial *t)
 	/* Two full pieces, and a third that fits as it is. */
 	auto_free struct whole *w = whole_new(t, &p, 20 + room * 2 + 100, false);
 
-	start = probe_count(t->g->probe);
 	for (size_t at = 0; at < w->n && sent; at += room)
 		sent = send_piece(w, at, w->n - at < room ? w->n - at : room);
-	w->from = start;
 	return sent && arrives(w);
 }
 
