@@ -6,6 +6,7 @@
 #include <sys/socket.h>
 
 #include "base/mem.h"
+#include "grade/events.h"
 #include "net/netns.h"
 
 #include "base/banned.h"
@@ -113,4 +114,75 @@ bool clients_keep_journal_short(struct trial *t)
 		return true;
 	t->since = 0;
 	return probe_forget(t->g->probe, &e) == 0 ? true : trial_error(t, &e);
+}
+
+/* Lessons */
+
+/* Which checksum of a packet from another network is wrong; F_MAX: none. */
+static enum field wrong_checksum(const struct trial *t, const struct seen *s)
+{
+	const struct place *at = place_of_port(t, s->port);
+	struct ipaddr src = ip4_addr(s->f.ipv4.src);
+	static const enum field sums[] = { F_IPV4_CHECKSUM, F_UDP_CHECKSUM, F_TCP_CHECKSUM };
+	fields_t wrong;
+
+	if (s->sent || !at || !(s->f.has & LAYER_IPV4) || s->f.broken ||
+	    ipnet_contains(&at->net->subnet, &src))
+		return F_MAX;
+	wrong = frame_diff(&s->f, &s->f, F(IPV4_CHECKSUM));
+	if (!s->f.ipv4.offset && !(s->f.ipv4.flags & IPV4_MF)) {
+		wrong |= s->f.has & LAYER_TCP ? frame_diff(&s->f, &s->f, F(TCP_CHECKSUM)) : 0;
+		wrong |= s->f.has & LAYER_UDP && s->f.udp.checksum
+				 ? frame_diff(&s->f, &s->f, F(UDP_CHECKSUM))
+				 : 0;
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(sums); i++) {
+		if (wrong >> sums[i] & 1)
+			return sums[i];
+	}
+	return F_MAX;
+}
+
+static const struct seen *kernels_own(const struct trial *t, const struct frame *f)
+{
+	for (size_t i = 0; i < probe_kernel_count(t->g->probe); i++) {
+		const struct seen *s = probe_kernel_get(t->g->probe, i);
+
+		if (s->f.has & LAYER_IPV4 && s->f.ipv4.id == f->ipv4.id &&
+		    s->f.ipv4.src == f->ipv4.src && s->f.ipv4.dst == f->ipv4.dst &&
+		    s->f.ipv4.offset == f->ipv4.offset)
+			return s;
+	}
+	return NULL;
+}
+
+static void blame(struct trial *t, const struct seen *s, enum field sum)
+{
+	struct want w = { .what = "a packet", .frame = s->f, .judge = (fields_t)1 << sum };
+	auto_free char *reason = xstrdup(t->reason);
+
+	trial_judge(t, &w, &s->f);
+	t->evidence.about = kernels_own(t, &s->f);
+	trial_fail(t,
+		   "%s; your program sends packets on with a wrong %s%s, and the kernel of who "
+		   "gets them drops them",
+		   reason, field_title(sum) + strlen("the "),
+		   sum == F_IPV4_CHECKSUM ? "" : ", or with data that are not as they came");
+}
+
+bool clients_fail(struct trial *t)
+{
+	bool alive = !t->g->runner || runner_alive(t->g->runner);
+
+	for (size_t i = 0; i < probe_count(t->g->probe) && t->verdict == VERDICT_FAIL && alive;
+	     i++) {
+		const struct seen *s = probe_get(t->g->probe, i);
+		enum field sum = wrong_checksum(t, s);
+
+		if (sum == F_MAX)
+			continue;
+		blame(t, s, sum);
+		break;
+	}
+	return false;
 }

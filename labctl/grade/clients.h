@@ -19,4 +19,9 @@ int client_bind(int fd, uint32_t ip, struct sockaddr_in *ret, struct err *err) M
 /* Empties the journal when a long transfer has filled it: its frames are not worth keeping all. */
 bool clients_keep_journal_short(struct trial *t);
 
+/* After a transfer that failed: did the router send packets on that the far client's kernel drops,
+ * because a checksum of theirs is wrong? Then the lesson goes on with that and shows the first of
+ * them. Returns false. */
+bool clients_fail(struct trial *t);
+
 #endif

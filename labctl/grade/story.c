@@ -56,6 +56,10 @@ static bool is_there(const struct trial *t, const struct seen *s)
 		if (probe_get(t->g->probe, i) == s)
 			return true;
 	}
+	for (size_t i = 0; i < probe_kernel_count(t->g->probe); i++) {
+		if (probe_kernel_get(t->g->probe, i) == s)
+			return true;
+	}
 	return false;
 }
 

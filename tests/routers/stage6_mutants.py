@@ -8,7 +8,7 @@ import time
 import stage6_reference as ref
 from lib import base, packets
 from lib.mutants import MUTANTS, around, basics, main, mutant
-from lib.packets import TCP
+from lib.packets import TCP, UDP
 
 basics(also="udp.transfer")
 
@@ -57,6 +57,26 @@ def loses_tcp_options():
     def route(old, self, packet):
         if packet.protocol != TCP or packet.payload[12] == 0x50:  # a header without options
             old(self, packet)
+
+
+def large_udp(change):
+    """change(data) alters each forwarded packet of udp.transfer."""
+    slow_path_only()
+
+    @around(packets.Packet, "forwarded")
+    def forwarded(old, self):
+        data = bytearray(old(self))
+        return bytes(change(self, data) or data) if self.protocol == UDP and len(data) == 1428 else bytes(data)
+
+
+@mutant("udp.transfer", "sends packets on with a wrong IP header checksum")
+def keeps_the_checksum_of_large_packets():
+    large_udp(lambda packet, data: data[:10] + packet.data[10:12] + data[12:])
+
+
+@mutant("udp.transfer", "sends packets on with a wrong UDP checksum, or with data")
+def changes_the_data_of_large_packets():
+    large_udp(lambda packet, data: data[:-1] + bytes([data[-1] ^ 1]))
 
 
 @mutant("udp.transfer", "got lost")

@@ -267,6 +267,9 @@ static const struct lesson lessons[] = {
 	{ "every-cut-has-an-end", "frag.refragment", "on net1: * offset 0, more follow)",
 	  "your program sent it on to net4 with TTL 63 and sent on net4: * offset 1360, the last)",
 	  "stage5" },
+	{ "keeps-the-checksum-of-large-packets", "udp.transfer",
+	  "on net2, by the client's kernel: 2.2.2.2 > 3.3.3.2 UDP * 1400 bytes",
+	  "your program sent it on to net3 * with TTL 63", "stage6" },
 };
 
 static void test_lesson(void **state)

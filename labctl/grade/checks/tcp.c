@@ -292,7 +292,7 @@ static bool tcp_transfer(struct trial *t)
 		return false;
 	for (size_t i = 0; i < x->n; i++) {
 		if (!judge_stream(x, &x->streams[i]))
-			return false;
+			return clients_fail(t);
 	}
 	return true;
 }

@@ -125,7 +125,7 @@ static bool open_datagrams(struct datagrams *d)
 									  : trial_error(d->t, &e);
 }
 
-static bool udp_fail(struct datagrams *d)
+static bool record_fault(struct datagrams *d)
 {
 	const char *from = d->p.from->client->name, *to = d->p.to->client->name;
 
@@ -142,6 +142,12 @@ static bool udp_fail(struct datagrams *d)
 			  "%zu of %zu datagrams of %zu bytes from %s to %s got lost, though there "
 			  "was time for each of them",
 			  d->lost, d->sent, d->size, from, to);
+}
+
+static bool udp_fail(struct datagrams *d)
+{
+	record_fault(d);
+	return clients_fail(d->t);
 }
 
 /* Sends them, a few at a time; what does not come for a while counts as lost. */
