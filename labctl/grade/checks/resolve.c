@@ -190,7 +190,8 @@ static bool resolves(struct trial *t, const struct path *p)
 	told = t->reason != NULL;
 	if (told || !trial_expect(t, p->to, &question)) {
 		/* ... and not the echo request that was tried since. */
-		story_note(t, &out, NULL, told ? NULL : p->to);
+		if (!t->evidence.seen)
+			story_note(t, &out, NULL, told ? NULL : p->to);
 		return false;
 	}
 	trial_answer(t, &guest);

@@ -221,7 +221,7 @@ def arp_resolve_wrong_sender():
         old(self, mac, ethertype, payload)
 
 
-@mutant("arp.resolve", "the destination MAC is 02:42")
+@mutant("arp.resolve", "An ARP request goes to all stations")
 def arp_resolve_unicast():
     @around(ref.Interface, "send")
     def send(old, self, mac, ethertype, payload):
