@@ -117,7 +117,7 @@ static int close_files(int keep, struct err *err)
 }
 
 /* CAP_NET_RAW comes first: it is what all have. */
-static const cap_value_t kept[] = { CAP_NET_RAW, CAP_SETUID, CAP_SETGID, CAP_CHOWN };
+static const cap_value_t kept[] = { CAP_NET_RAW, CAP_SETUID, CAP_SETGID, CAP_CHOWN, CAP_KILL };
 
 static int count_kept(const struct child *c)
 {

@@ -36,7 +36,7 @@ struct child {
 	const char *const *vars; /* "K=V" besides, NULL-terminated; may be NULL */
 	int keep_fd;		 /* above 2: handed over as well; 0: none */
 	bool net_raw;		 /* CAP_NET_RAW, and no other capability ever; rawfilter.h */
-	/* With net_raw, for the real root alone: CAP_SETUID, CAP_SETGID and CAP_CHOWN besides. Root's
+	/* With net_raw, for the real root alone: CAP_SETUID, CAP_SETGID, CAP_CHOWN and CAP_KILL besides. Root's
 	 * tcpdump becomes a user of its own and hands its capture files to him. */
 	bool other_users;
 	/* Started by one user for another: a session of its own without a terminal, /dev/null for

@@ -64,10 +64,10 @@ const struct command cmd_shell = {
 	.name = "shell",
 	.synopsis = "",
 	.summary = "a shell where net1, net2, ... are (of use with a private seat)",
-	.details =
-		"It runs as you, with the capability NET_RAW: 'tcpdump -eni net1' shows what "
-		"passes. (Root's\n"
-		"has SETUID, SETGID and CHOWN besides: root's tcpdump becomes a user of its own.)",
+	.details = "It runs as you, with the capability NET_RAW: 'tcpdump -eni net1' shows what "
+		   "passes. (Root's\n"
+		   "has SETUID, SETGID, CHOWN and KILL besides: root's tcpdump becomes a user of "
+		   "its own.)",
 	.own_code = true,
 	.needs = NEEDS_ROOT,
 	.who = WHO_OWNER,

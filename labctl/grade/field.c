@@ -411,7 +411,9 @@ void frame_summary(const struct frame *f, struct str *out)
 	else if (f->has & LAYER_UDP)
 		str_addf(out, " UDP %u > %u", f->udp.sport, f->udp.dport);
 	else if (f->has & LAYER_TCP)
-		str_addf(out, " TCP %u > %u", f->tcp.sport, f->tcp.dport);
+		str_addf(out, " TCP %u > %u%s%s", f->tcp.sport, f->tcp.dport,
+			 f->tcp.flags & TCP_SYN ? " SYN" : "",
+			 f->tcp.flags & TCP_RST ? " RST" : "");
 	else
 		str_addf(out, " protocol %u", f->ipv4.proto);
 	str_addf(out, ", ttl %u, %zu byte%s", f->ipv4.ttl, f->payload_len,

@@ -167,6 +167,29 @@ int fit_nowhere(const struct stage *s, const json_t *args, struct err *err)
 	return err_hint(err, "leave the check out, or the default route");
 }
 
+static bool is_on(const struct stage_client *c, size_t network)
+{
+	for (size_t i = 0; i < c->n_interfaces; i++) {
+		if (c->interfaces[i].network == network)
+			return true;
+	}
+	return false;
+}
+
+/* Neighbours need no router. */
+static int apart(const struct stage *s, const struct stage_client *a, const struct stage_client *b,
+		 struct err *err)
+{
+	for (size_t i = 0; a && b && i < a->n_interfaces; i++) {
+		if (!is_on(b, a->interfaces[i].network))
+			continue;
+		err_set(err, ERR_STAGE, 0, "'from' and 'to' are both on network '%s'",
+			s->networks[a->interfaces[i].network].name);
+		return err_hint(err, "name clients with the router between them");
+	}
+	return 0;
+}
+
 int fit_clients(const struct stage *s, const json_t *args, struct err *err)
 {
 	const char *from = json_string_value(json_object_get(args, "from"));
@@ -175,7 +198,7 @@ int fit_clients(const struct stage *s, const json_t *args, struct err *err)
 	if (!from && !to)
 		return fit_path(s, args, err);
 	if (from && to && strcmp(from, to) != 0)
-		return 0;
+		return apart(s, stage_find_client(s, from), stage_find_client(s, to), err);
 	err_set(err, ERR_STAGE, 0,
 		from && to ? "'from' and 'to' are the same client" : "'from' or 'to' is missing");
 	return err_hint(err, "name two clients, or none");

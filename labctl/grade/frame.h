@@ -24,6 +24,8 @@
 #define FRAME_VLANS_MAX	 2
 #define IPV4_OPTIONS_MAX 40
 #define TCP_OPTIONS_MAX	 40
+#define TCP_SYN		 0x02
+#define TCP_RST		 0x04
 
 #define ETHERTYPE_IPV4 0x0800
 #define ETHERTYPE_ARP  0x0806

@@ -138,6 +138,7 @@ struct grader {
 	struct losses losses[LOSS_KINDS];
 	uint32_t *taken; /* addresses that guests have had */
 	size_t n_taken;
+	unsigned echoes;     /* echo requests that were made */
 	unsigned hangs;	     /* checks in which the program stopped answering */
 	uint64_t answer_ns;  /* how long an answer is waited for */
 	uint64_t slowest_ns; /* the slowest answer of a control so far */

@@ -14,6 +14,7 @@
 #define TTL_LEAST 8 /* other TTLs are for the checks of the TTL */
 #define TTL_MOST  40
 #define SMALL	  400
+#define FAR	  6000			 /* in units of 8 bytes: where a fragment may begin */
 #define FRAGMENTS 3			 /* of one datagram */
 #define LENGTHS	  (IPV4_OPTIONS_MAX / 4) /* that IP options may have */
 
@@ -36,13 +37,14 @@ void series_add(struct series *s, const struct frame *out)
 /* Making them */
 
 /* The k-th piece of a datagram; they do not join, so that nobody puts them together. */
-static void make_fragment(struct frame *f, const struct frame *first, unsigned k)
+static void make_fragment(struct trial *t, struct frame *f, const struct frame *before, unsigned k)
 {
 	f->has = LAYER_ETH | LAYER_IPV4;
-	f->ipv4.proto = first->ipv4.proto;
-	f->ipv4.id = first->ipv4.id;
+	f->ipv4.proto = before->ipv4.proto;
+	f->ipv4.id = before->ipv4.id;
 	f->ipv4.flags = k + 1 < FRAGMENTS ? IPV4_MF : 0;
-	f->ipv4.offset = (uint16_t)(200 * (k + 1));
+	f->ipv4.offset = before == f ? (uint16_t)rng_range(&t->rng, 200, FAR)
+				     : (uint16_t)(before->ipv4.offset + 200);
 	f->payload_len = f->payload_len / 8 * 8;
 	f->ipv4.length = (uint16_t)(20 + f->payload_len);
 }
@@ -58,10 +60,10 @@ static const struct {
 
 /* As the last piece of a datagram: a kernel would complain of a whole one that it has no use
  * for. */
-static void make_other(struct frame *f, uint8_t proto)
+static void make_other(struct trial *t, struct frame *f, uint8_t proto)
 {
 	f->ipv4.proto = proto;
-	make_fragment(f, f, FRAGMENTS - 1);
+	make_fragment(t, f, f, FRAGMENTS - 1);
 }
 
 /* From the least to the largest, evenly, in any order. */
@@ -78,7 +80,12 @@ static size_t *all_sizes(struct trial *t, size_t largest, size_t n)
 	return v;
 }
 
-static struct frame any_protocol(struct trial *t, const struct path *p, size_t i, size_t len)
+/* ICMP that nobody answers: replies, and errors about who knows what. */
+static const uint8_t unanswered[] = { ICMP_ECHO_REPLY, ICMP_UNREACHABLE, ICMP_TIME_EXCEEDED, 12,
+				      14 };
+
+static struct frame any_protocol(struct trial *t, const struct path *p, size_t i, size_t len,
+				 size_t *icmp)
 {
 	struct station from = place_station(p->from), to = place_station(p->to);
 	struct frame f;
@@ -90,7 +97,7 @@ static struct frame any_protocol(struct trial *t, const struct path *p, size_t i
 	case 5:
 	case 15:
 		f = trial_echo(t, &from, to.ip, len);
-		f.icmp.type = ICMP_ECHO_REPLY;
+		f.icmp.type = unanswered[(*icmp)++ % ARRAY_SIZE(unanswered)];
 		return f;
 	default:
 		return trial_datagram(t, &from, &to, len);
@@ -101,10 +108,10 @@ struct series series_mixed(struct trial *t, const struct path *p, size_t n)
 {
 	struct series s = { .t = t, .p = *p, .window = SERIES_WINDOW };
 	auto_free size_t *sizes = all_sizes(t, path_room(p, 40), n);
-	size_t other = rng_range(&t->rng, 0, ARRAY_SIZE(others) - 1);
+	size_t icmp = 0, other = rng_range(&t->rng, 0, ARRAY_SIZE(others) - 1);
 
 	for (size_t i = 0; i < n; i++) {
-		struct frame f = any_protocol(t, p, i, sizes[i]);
+		struct frame f = any_protocol(t, p, i, sizes[i], &icmp);
 
 		f.ipv4.ttl = (uint8_t)rng_range(&t->rng, TTL_LEAST, TTL_MOST);
 		switch (i % 16) {
@@ -116,12 +123,12 @@ struct series series_mixed(struct trial *t, const struct path *p, size_t n)
 		case 7:
 		case 8:
 		case 9:
-			make_fragment(&f, i % 16 == 7 ? &f : &s.out[s.n - 1], i % 16 - 7);
+			make_fragment(t, &f, i % 16 == 7 ? &f : &s.out[s.n - 1], i % 16 - 7);
 			break;
 		case 4:
 		case 10:
 		case 14:
-			make_other(&f, others[other++ % ARRAY_SIZE(others)].number);
+			make_other(t, &f, others[other++ % ARRAY_SIZE(others)].number);
 			break;
 		case 3:
 		case 11: /* as kernels send what must not be cut */

@@ -12,7 +12,6 @@
 #include "base/banned.h"
 
 #define GUEST_TRIES 1000
-#define TCP_RST	    0x04
 
 void trial_done(struct trial *t)
 {
@@ -330,7 +329,9 @@ struct frame trial_echo(struct trial *t, const struct station *from, uint32_t to
 	f.ipv4.proto = PROTO_ICMP;
 	f.icmp.type = ICMP_ECHO;
 	f.icmp.id = (uint16_t)rng_range(&t->rng, 1, UINT16_MAX);
-	f.icmp.seq = (uint16_t)rng_range(&t->rng, 1, UINT16_MAX);
+	/* Every other one as ping counts, from 1 on. */
+	f.icmp.seq = (uint16_t)(t->g->echoes++ % 2 ? rng_range(&t->rng, 1, UINT16_MAX)
+						   : t->g->echoes / 2 + 1);
 	return f;
 }
 

@@ -89,9 +89,9 @@ owner() { stat -c %u:%g "$1"; }
 	try lab t-src run -- cat /proc/self/status
 	expect 0
 	[ "$(awk '$1 == "Uid:" { print $2 }' <<<"$output")" = 0 ]
-	# CHOWN 0, SETGID 6, SETUID 7, NET_RAW 13
+	# CHOWN 0, KILL 5, SETGID 6, SETUID 7, NET_RAW 13
 	for set in CapPrm CapEff CapBnd; do
-		[ "$(awk -v set="$set:" '$1 == set { print $2 }' <<<"$output")" = 00000000000020c1 ]
+		[ "$(awk -v set="$set:" '$1 == set { print $2 }' <<<"$output")" = 00000000000020e1 ]
 	done
 }
 

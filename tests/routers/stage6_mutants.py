@@ -66,7 +66,7 @@ def large_udp(change):
     @around(packets.Packet, "forwarded")
     def forwarded(old, self):
         data = bytearray(old(self))
-        return bytes(change(self, data) or data) if self.protocol == UDP and len(data) == 1428 else bytes(data)
+        return bytes(change(self, data) or data) if self.protocol == UDP and len(data) == 1428 and not self.fragment else bytes(data)
 
 
 @mutant("udp.transfer", "sends packets on with a wrong IP header checksum")

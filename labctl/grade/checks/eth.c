@@ -160,6 +160,10 @@ static const struct {
 	{ 0x333300000002, 0x86dd, "an IPv6 frame",
 	  "the router sends an IPv6 frame on: the EtherType says which protocol follows, and yours "
 	  "are 0x0800 and 0x0806" },
+	{ 0x0180c200000e, 0x88cc, "a frame of LLDP, as switches send",
+	  "the router sends a frame on that is neither ARP nor IPv4" },
+	{ 0xffffffffffff, 0x8863, "a frame of another protocol (PPPoE)",
+	  "the router sends a frame on that is neither ARP nor IPv4" },
 	{ 0x0180c2000000, 38,
 	  "a frame of a switch (IEEE 802.3, a length in place of the EtherType)",
 	  "the router sends a frame on that is neither ARP nor IPv4" },

@@ -19,17 +19,20 @@
 static bool forwards(struct trial *t, const struct path *p)
 {
 	struct station from = place_station(p->from), to = place_station(p->to);
-	struct frame udp = trial_datagram(t, &from, &to, 32), tcp, icmp, full, whole;
+	struct frame udp = trial_datagram(t, &from, &to, 32), tcp, syn, icmp, full, whole;
 
 	full = trial_datagram(t, &from, &to, path_room(p, 28));
 	whole = trial_datagram(t, &from, &to, path_room(p, 28));
 	whole.ipv4.flags = IPV4_DF; /* as clients send it: it fits, so nobody need cut it */
-	/* Neither wants an answer from the client's kernel. */
+	/* None of these wants an answer from the client's kernel, but the SYN: a reset. */
 	tcp = trial_segment(t, &from, &to, 32);
+	syn = trial_segment(t, &from, &to, MARK_LEN);
+	syn.tcp.flags = TCP_SYN;
 	icmp = trial_echo(t, &from, to.ip, 33);
 	icmp.icmp.type = ICMP_ECHO_REPLY;
 	return trial_deliver(t, p, &udp, ADDRESSES | F(PAYLOAD) | F(UDP_SPORT) | F(UDP_DPORT)) &&
 	       trial_deliver(t, p, &tcp, ADDRESSES | F(PAYLOAD) | F(TCP_SEQ) | F(TCP_FLAGS)) &&
+	       trial_deliver(t, p, &syn, ADDRESSES | F(PAYLOAD) | F(TCP_SEQ) | F(TCP_FLAGS)) &&
 	       trial_deliver(t, p, &icmp, ADDRESSES | F(PAYLOAD) | F(ICMP_TYPE) | F(ICMP_ID)) &&
 	       trial_deliver(t, p, &full, ADDRESSES | F(PAYLOAD)) &&
 	       trial_deliver(t, p, &whole, ADDRESSES | F(PAYLOAD));
@@ -119,6 +122,24 @@ static void add_unknown(struct trial *t, struct unknown *u, const struct path *p
 	u->n++;
 }
 
+/* Nor does the router answer for them. */
+static void add_ping(struct trial *t, struct unknown *u, const struct path *p, uint32_t ip)
+{
+	struct station from = place_station(p->from);
+	struct taboo *v = &u->v[u->n];
+
+	if (u->n == UNKNOWN_MAX)
+		return;
+	*v = (struct taboo){ .at = p->from,
+			     .name = "an echo request to an address in none of its networks",
+			     .sentence = "the router answers an echo request to an address that is "
+					 "not its own" };
+	v->stimulus = trial_echo(t, &from, ip, 32);
+	v->answer = (struct want){ .mark = true, .frame = v->stimulus, .all = F(ICMP_TYPE) };
+	v->answer.frame.icmp.type = ICMP_ECHO_REPLY;
+	u->n++;
+}
+
 /* Just outside of a network at both ends, and where a mask of whole bytes that is too short would
  * still match. */
 static void add_beside(struct trial *t, struct unknown *u, const struct path *p)
@@ -165,6 +186,8 @@ static bool ipv4_unknown(struct trial *t)
 	add_unknown(t, &u, &back, nowhere);
 	add_beside(t, &u, &p);
 	add_beside(t, &u, &back);
+	add_ping(t, &u, &p, nowhere);
+	add_ping(t, &u, &back, nowhere);
 	return trial_forbid(t, &p, u.v, u.n, control_forward) && asked_for_unknown(t, &u);
 }
 

@@ -183,7 +183,8 @@ static bool preserves(struct trial *t, const struct setting *s)
 	return trial_deliver(t, &s->p, &out, PRESERVED) &&
 	       trial_deliver(t, &s->p, &rest, PRESERVED) && preserves_fragment(t, s, 0) &&
 	       preserves_fragment(t, s, IPV4_MF) && preserves_nothing(t, s) &&
-	       preserves_no_id(t, s) && preserves_padding(t, s, 10) && preserves_padding(t, s, 64);
+	       preserves_no_id(t, s) && preserves_no_id(t, s) && preserves_padding(t, s, 10) &&
+	       preserves_padding(t, s, 64);
 }
 
 static bool ipv4_preserve(struct trial *t)
@@ -338,9 +339,10 @@ static bool ipv4_invalid(struct trial *t)
 
 /* ipv4.martian */
 
-#define HERE 2
+#define HERE 3
 
-/* Sources that this network cannot have: its broadcast address, and the router's own. */
+/* Sources that this network cannot have, its broadcast address and the router's own, and the
+ * other's broadcast address as destination. */
 static size_t martians_here(struct trial *t, const struct setting *s, struct taboo v[HERE])
 {
 	struct ipnet net = ipnet_network(&s->p.from->net->subnet);
@@ -358,6 +360,16 @@ static size_t martians_here(struct trial *t, const struct setting *s, struct tab
 					   "address as source" };
 	v[n].stimulus = plain(t, s);
 	v[n++].stimulus.ipv4.src = s->p.from->router_ip;
+	net = ipnet_network(&s->p.to->net->subnet);
+	if (net.prefix < 31) {
+		v[n] = (struct taboo){
+			.name = "a datagram to the other network's broadcast address",
+			.sentence = "the router forwards a datagram to the "
+				    "broadcast address of one of its networks"
+		};
+		v[n].stimulus = plain(t, s);
+		v[n++].stimulus.ipv4.dst = ip4_number(&net.addr) | UINT32_MAX >> net.prefix;
+	}
 	for (size_t i = 0; i < n; i++) {
 		v[i].at = s->p.from;
 		v[i].answer = want_trace(&v[i].stimulus);

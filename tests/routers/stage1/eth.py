@@ -112,6 +112,11 @@ def eth_other_ends_at_length():
     on_other_types(lambda self, interface, frame: sys.exit(7) if frame[12] < 6 else None)
 
 
+@mutant("eth.other", "your program ended (exit code 7) while this was tried")
+def eth_other_ends_at_lldp():
+    on_other_types(lambda self, interface, frame: sys.exit(7) if frame[12:14] == b"\x88\xcc" else None)
+
+
 @mutant("eth.other", "sends an IPv6 frame on")
 def eth_other_bridges():
     def treat(self, interface, frame):

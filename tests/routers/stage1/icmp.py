@@ -230,3 +230,11 @@ def icmp_echo_answers_fragments():
 def half_right():
     ipv4_checksum_kept()
     icmp_echo_identifier()
+
+
+@mutant("icmp.echo", "the router loses packets: of")
+def icmp_echo_not_the_first_nine():
+    @around(ref.Router, "local")
+    def local(old, self, packet):
+        if not b"\0\1" <= packet.payload[6:8] <= b"\0\x09":
+            old(self, packet)

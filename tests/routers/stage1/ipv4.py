@@ -98,7 +98,7 @@ def every(number, treat):
             old(self, interface, address, packet, origin)
 
 
-@mutant("ipv4.forward", "datagrams to 2.2.2.2, sent 16 at a time, the router did not deliver")
+@mutant("ipv4.forward", "datagrams to 2.2.2.2, sent 8 at a time, the router did not deliver")
 def ipv4_forward_loses_second():
     every(2, lambda send: None)
 
@@ -568,3 +568,60 @@ def robust_thousand_one_in_hundred():
         count[0] += 1
         return count[0] % 30
     after_thousand(treat)
+
+
+def forward_unless(unwanted):
+    @around(ref.Router, "forward")
+    def forward(old, self, packet):
+        if not unwanted(packet):
+            old(self, packet)
+
+
+@mutant("ipv4.forward", "the router did not deliver")
+def ipv4_forward_no_syn():
+    forward_unless(lambda packet: packet.protocol == 6 and packet.payload[13:14] == b"\2")
+
+
+@mutant("ipv4.forward", "the router did not deliver")
+def ipv4_forward_no_icmp_errors():
+    forward_unless(lambda packet: packet.protocol == 1 and packet.payload[0] in (3, 11, 12)
+                   and not packet.fragment & ref.OFFSET_MASK)
+
+
+@mutant("ipv4.forward", "the router did not deliver")
+def ipv4_forward_no_far_fragments():
+    forward_unless(lambda packet: packet.fragment & ref.OFFSET_MASK >= 1024)
+
+
+@mutant("ipv4.preserve", "the router did not deliver")
+def ipv4_preserve_no_repeated_id():
+    before = set()
+
+    def known(packet):
+        key = bytes(packet.data[2:6] + packet.data[12:20])
+        new = key not in before
+        if bytes(packet.data[4:6]) == b"\0\0" and len(packet.data) == 60:
+            before.add(key)
+        return not new
+    forward_unless(known)
+
+
+@mutant("ipv4.martian", "to the broadcast address of one of its networks")
+def ipv4_martian_directed_broadcast():
+    @around(ref.Router, "packet")
+    def packet(old, self, packet):
+        for interface in self.interfaces:
+            if packet.destination == interface.network.broadcast_address:
+                packet.decrement_ttl()
+                return interface.send(ref.BROADCAST_MAC, ref.ETH_P_IP, bytes(packet.data))
+        return old(self, packet)
+
+
+@mutant("ipv4.unknown", "answers an echo request to an address that is not its own")
+def ipv4_unknown_answers():
+    @around(ref.Router, "forward")
+    def forward(old, self, packet):
+        if self.route(packet.destination) is None:
+            self.local(packet)
+        else:
+            old(self, packet)
