@@ -124,7 +124,7 @@ row() {
 }
 
 if [ ${#together[@]} -gt 0 ]; then
-	run --jobs 4 "${together[@]}" || status=1
+	run --jobs 5 "${together[@]}" || status=1
 fi
 row run "${others[@]}"
 row run "${lone[@]}"

@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/rights.h"
+#include "grade/checks/resolve.h"
 #include "grade/diagnose.h"
 #include "grade/fair.h"
 #include "grade/hint.h"
@@ -128,6 +129,21 @@ static bool is_for(const struct station *s, const struct seen *f)
 	       (f->f.eth.dst.b[0] & 1 || macaddr_equal(&f->f.eth.dst, &s->mac));
 }
 
+/* Long after its check was passed: a router asks again when a timer of its own says so. */
+static void watch_question(struct grader *g, const struct seen *s)
+{
+	for (size_t i = 0; i < g->n_silent; i++) {
+		struct silent *v = &g->silent[i];
+		uint64_t since = s->ns - v->asked_ns;
+
+		if (v->ip != s->f.arp.tpa || v->port != s->port)
+			continue;
+		if (v->asked_ns && since < ASK_LEAST_NS && (!v->soon_ns || since < v->soon_ns))
+			v->soon_ns = since;
+		v->asked_ns = s->ns;
+	}
+}
+
 /* Answers who-has for the guests of the running trial. */
 static void on_frame(void *arg, const struct seen *s)
 {
@@ -135,7 +151,10 @@ static void on_frame(void *arg, const struct seen *s)
 	uint8_t buf[128];
 
 	g->forwarded += (s->f.has & LAYER_IPV4) != 0;
-	if (!g->trial || !(s->f.has & LAYER_ARP) || s->f.arp.op != ARP_REQUEST)
+	if (!(s->f.has & LAYER_ARP) || s->f.arp.op != ARP_REQUEST)
+		return;
+	watch_question(g, s);
+	if (!g->trial)
 		return;
 	for (size_t i = 0; i < g->trial->n_answering; i++) {
 		const struct station *me = &g->trial->answering[i];
@@ -490,6 +509,28 @@ static int run_program(struct grader *g, struct results *ret, struct err *err)
 	return 0;
 }
 
+/* What was passed in a few milliseconds may be wrong in the second after. */
+static void judge_questions(const struct grader *g, struct results *all)
+{
+	for (size_t i = 0; i < all->n; i++) {
+		struct result *r = &all->v[i];
+
+		for (size_t k = 0; k < g->n_silent; k++) {
+			const struct silent *v = &g->silent[k];
+
+			if (r->verdict != VERDICT_PASS || !v->soon_ns ||
+			    strcmp(r->check->id, "arp.resolve") != 0)
+				continue;
+			r->verdict = VERDICT_FAIL;
+			r->points = 0;
+			r->reason = xasprintf("the router asks more than once a second for the "
+					      "same address: for %s, who does not answer, once "
+					      "more after %.0f ms, while other checks were tried",
+					      ip4_text(v->ip).s, (double)v->soon_ns / 1e6);
+		}
+	}
+}
+
 /* Perhaps the student forgot to start it: then a lesson about ARP does not help. */
 static int note_nobody(struct grader *g, struct results *all, const char *listener, struct err *err)
 {
@@ -540,6 +581,7 @@ static int run(struct grader *g, struct results *ret, struct err *err)
 		return replay_run(g, ret, err);
 	if ((g->options->program ? run_program(g, ret, err) : grade_running(g, ret, err)) < 0)
 		return -1;
+	judge_questions(g, ret);
 	/* Again: it may have been arranged meanwhile. */
 	return judge_fairness(g, ret, &fair, err);
 }

@@ -78,6 +78,16 @@ struct result {
 
 struct replay;
 
+/* A station that never answers, and what the router asks about it. */
+struct silent {
+	uint32_t ip;
+	unsigned port;	   /* of the probe, on its network */
+	uint64_t asked_ns; /* CLOCK_REALTIME; 0: not yet */
+	uint64_t soon_ns;  /* the shortest time between two questions that was too short; 0: none */
+};
+
+#define SILENT_MAX 8
+
 struct results {
 	struct result *v;
 	size_t n;
@@ -136,6 +146,8 @@ struct grader {
 	bool no_udp;	   /* it asks for the neighbours of echo requests, but not of UDP */
 	bool hears_itself; /* it takes its own frames for those of others */
 	struct losses losses[LOSS_KINDS];
+	struct silent silent[SILENT_MAX]; /* of arp.resolve, looked after to the end */
+	size_t n_silent;
 	uint32_t *taken; /* addresses that guests have had */
 	size_t n_taken;
 	unsigned echoes;     /* echo requests that were made */

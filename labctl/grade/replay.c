@@ -12,6 +12,8 @@
 
 #include "base/banned.h"
 
+#define ASKING_NS (2 * NS_PER_S)
+
 #define TAKEN_MAX 100 /* guests, before their addresses are used again */
 
 /* All that has passed and was not shown yet. */
@@ -32,11 +34,48 @@ static void show_frames(struct grader *g)
 	ladder_done(&all);
 }
 
+static bool is_client(const struct grader *g, uint32_t ip)
+{
+	for (size_t i = 0; i < g->n_places; i++) {
+		if (g->places[i].ip == ip)
+			return true;
+	}
+	return false;
+}
+
+static bool is_answered(const struct grader *g, size_t question)
+{
+	const struct seen *q = probe_get(g->probe, question);
+
+	for (size_t i = question + 1; i < probe_count(g->probe); i++) {
+		const struct seen *s = probe_get(g->probe, i);
+
+		if (s->sent && s->f.has & LAYER_ARP && s->f.arp.spa == q->f.arp.tpa)
+			return true;
+	}
+	return false;
+}
+
+/* A router that waits for the MAC of a station that the check plays has given up in a few seconds. */
+static bool is_asking(const struct grader *g)
+{
+	uint64_t now = clock_real_ns();
+
+	for (size_t i = 0; i < probe_count(g->probe); i++) {
+		const struct seen *s = probe_get(g->probe, i);
+
+		if (!s->sent && s->f.has & LAYER_ARP && s->f.arp.op == ARP_REQUEST &&
+		    s->ns + ASKING_NS > now && !is_client(g, s->f.arp.tpa) && !is_answered(g, i))
+			return true;
+	}
+	return false;
+}
+
 int replay_pause(struct grader *g, struct err *err)
 {
 	const struct replay *o = g->options->replay;
 
-	if (!o || !g->trial || !probe_count(g->probe))
+	if (!o || !g->trial || !probe_count(g->probe) || is_asking(g))
 		return 0;
 	if (probe_wait(g->probe, o->pause_ms * NS_PER_MS, NULL, NULL, err) < 0)
 		return -1;

@@ -101,7 +101,7 @@ def asks_for_every_packet():
             self.say(interface, ARP_REQUEST, BROADCAST_MAC, bytes(6), address)
 
 
-@mutant("icmp.host-unreachable", "asks more than once a second for the same address")
+@mutant("icmp.host-unreachable arp.resolve", "asks more than once a second for the same address")
 def asks_again_soon():
     ref.INTERVAL, ref.ATTEMPTS = 0.4, 3
 

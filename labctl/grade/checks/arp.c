@@ -40,13 +40,14 @@ static bool name_exchange(struct trial *t, const struct station *asker)
 
 enum manner {
 	BROADCAST,
+	PROBE, /* by one who has no address yet */
 	UNICAST,
 	PADDED,
-	PROBE, /* by one who has no address yet */
 	MANNERS
 };
 
-static bool asks(struct trial *t, const struct place *at, enum manner manner)
+/* *ret: the answer. */
+static bool asks(struct trial *t, const struct place *at, enum manner manner, struct want *ret)
 {
 	static const uint8_t zeros[PADDING];
 	struct station asker;
@@ -74,20 +75,36 @@ static bool asks(struct trial *t, const struct place *at, enum manner manner)
 				"60 bytes, as most network cards send it: the ARP packet is its "
 				"first 28 bytes";
 	}
+	*ret = reply;
 	if (!trial_send(t, at, &ask))
 		return false;
 	return trial_expect(t, at, &reply) ? true : name_exchange(t, &asker);
 }
 
+static bool answered_once(struct trial *t, const struct place *at, const struct want v[MANNERS])
+{
+	for (enum manner m = 0; m < MANNERS; m++) {
+		size_t n = trial_count(t, at, &v[m], 0);
+
+		if (n > 1)
+			return trial_fail(t, "the router answers one who-has%s %zu times",
+					  m == PROBE ? " from 0.0.0.0 (RFC 5227)" : "", n);
+	}
+	return true;
+}
+
 static bool arp_reply(struct trial *t)
 {
+	struct want v[MANNERS];
 	const struct place *at;
 
 	for (size_t i = 0; (at = trial_place(t, i)); i++) {
 		for (enum manner m = 0; m < MANNERS; m++) {
-			if (!asks(t, at, m))
+			if (!asks(t, at, m, &v[m]))
 				return false;
 		}
+		if (!answered_once(t, at, v))
+			return false;
 	}
 	return !t->reason;
 }

@@ -69,8 +69,7 @@ bool asked_slowly(struct trial *t, const struct station *silent, size_t start)
 		if (s->port != silent->at->port || !want_means(&question, s) ||
 		    s->f.arp.op != ARP_REQUEST)
 			continue;
-		/* 0.8 s: its clock, and when its frames leave, are not exactly ours. */
-		if (asked++ && s->ns - last < 800 * NS_PER_MS)
+		if (asked++ && s->ns - last < ASK_LEAST_NS)
 			return trial_fail(t,
 					  "the router asks more than once a second for the same "
 					  "address: a second request came after %.0f ms",
@@ -107,8 +106,12 @@ static bool asks_once(struct trial *t, const struct path ways[2])
 	struct taboo v[2];
 
 	for (size_t i = 0; i < 2; i++) {
-		if (!trial_guest(t, ways[i].to, &silent[i]) ||
-		    !wait_in_vain(t, &ways[i], &silent[i], &v[i]))
+		if (!trial_guest(t, ways[i].to, &silent[i]))
+			return false;
+		if (t->g->n_silent < SILENT_MAX)
+			t->g->silent[t->g->n_silent++] =
+				(struct silent){ .ip = silent[i].ip, .port = silent[i].at->port };
+		if (!wait_in_vain(t, &ways[i], &silent[i], &v[i]))
 			return false;
 	}
 	if (!trial_forbid(t, &ways[0], v, 2, control_life))

@@ -50,6 +50,15 @@ def arp_reply_broadcast():
         old(self, ref.BROADCAST_MAC if reply else mac, ethertype, payload)
 
 
+@mutant("arp.reply", "answers one who-has from 0.0.0.0 (RFC 5227) 2 times")
+def arp_reply_to_probes_twice():
+    @around(ref.Interface, "send")
+    def send(old, self, mac, ethertype, payload):
+        old(self, mac, ethertype, payload)
+        if ethertype == ref.ETH_P_ARP and payload[7] == ref.ARP_REPLY and payload[24:28] == bytes(4):
+            old(self, mac, ethertype, payload)
+
+
 @mutant("arp.reply", "by broadcast but not by unicast")
 def arp_reply_not_unicast():
     @around(ref.Router, "receive")
@@ -126,6 +135,11 @@ def forgive(offset, good):
         data = bytearray(data)
         data[offset:offset + len(good)] = good
         old(self, interface, bytes(data))
+
+
+@mutant("arp.resolve", "once more after")
+def arp_resolve_each_tenth_of_a_second():
+    ref.ARP_INTERVAL, ref.ARP_TRIES = 0.1, 30
 
 
 @mutant("arp.resolve", "on the network of client1, too, where nobody can have it")
